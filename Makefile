@@ -1,0 +1,42 @@
+# The habits of the project. `make` alone prints them.
+
+.DEFAULT_GOAL := help
+.PHONY: help generate build run dev test check bench screenshots browser
+
+help: ## print this
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+generate: ## write what is generated: Go from templates, the Datastar client from the module cache
+	@go generate ./...
+
+build: generate ## build ./parlor
+	@go build -trimpath -o parlor .
+
+run: build ## start Parlor on http://localhost:8080 (ARGS="-addr :9000" or PARLOR_… are passed on)
+	@sh db/postgres/install.sh
+	@./parlor $(ARGS)
+
+dev: generate ## like run; a saved .templ or .css file is seen in the browser at http://localhost:7331
+	@sh db/postgres/install.sh
+	@PARLOR_DEV=1 go tool templ generate -path views --watch --proxy=http://127.0.0.1:8080 --proxyport=7331 \
+		--open-browser=false --cmd="go run . $(ARGS)"
+
+test: check ## all tests: units, HTTP, Postgres, and people in a browser
+	@sh db/postgres/install.sh
+	@sh app/e2e/install.sh
+	@go run ./db/dbtest/cluster -- go test -timeout 12m ./...
+
+check: generate ## formatting, vet, and that what is generated is fresh
+	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "gofmt these files"; exit 1; }
+	@go tool templ fmt -fail views >/dev/null || { echo "run: go tool templ fmt views"; exit 1; }
+	@if git rev-parse --git-dir >/dev/null 2>&1; then git diff --exit-code --stat -- '*_templ.go' || \
+		{ echo "generated files are stale: commit the result of make generate"; exit 1; }; fi
+	@go vet ./...
+
+bench: generate ## measure: page, post, fan-out, against a bare handler in the same run
+	@sh db/postgres/install.sh
+	@go run ./db/dbtest/cluster -- go run ./app/bench
+
+screenshots: build ## make the pictures of the README anew
+	@sh app/e2e/install.sh
+	@go run ./db/dbtest/cluster -- go test ./app/e2e -run TestScreenshots -screenshots ../../docs

@@ -1,0 +1,161 @@
+package app
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+
+	"parlor/app/chat"
+)
+
+// Config is everything that can be set. Each setting is a flag and an
+// environment variable; the flag wins.
+type Config struct {
+	Addr           string         // where to listen
+	Data           string         // folder of the private Postgres
+	DatabaseURL    string         // a Postgres of one's own instead
+	PublicURL      *url.URL       // how people reach it; nil: as they ask
+	TrustedProxies []netip.Prefix // only behind these is X-Forwarded-For believed
+	Dev            bool           // read static files from the folder static/ at each request
+	Verbose        bool           // log every request
+
+	chat.Limits
+	PostsPerSecond      float64 // per person; ten times that per address; 0: no flood control
+	PostsBurst          int
+	NicknamesPerHour    int // new ones per address; 0: no limit
+	StreamsPerSession   int // 0: no limit of any kind on streams
+	StreamsPerAddress   int
+	StreamBytes         int // may wait for a slow reader before it is cut
+	DatabaseConnections int
+}
+
+// DefaultConfig is what holds when nothing is set.
+func DefaultConfig() Config {
+	return Config{
+		Addr: ":8080", Data: "./data", Limits: chat.DefaultLimits(),
+		PostsPerSecond: 2, PostsBurst: 5, NicknamesPerHour: 30,
+		StreamsPerSession: 20, StreamsPerAddress: 200, StreamBytes: 1 << 20, DatabaseConnections: 20,
+	}
+}
+
+// ReadConfig reads flags and environment. With -h it prints what each
+// setting means and returns flag.ErrHelp.
+func ReadConfig(args []string, getenv func(string) string, out io.Writer) (Config, error) {
+	c := DefaultConfig()
+	flags := flag.NewFlagSet("parlor", flag.ContinueOnError)
+	flags.SetOutput(out)
+	flags.Usage = func() {
+		fmt.Fprint(out, "Parlor is a chat that people open in a browser.\n\nEach setting is a flag or an environment variable; the flag wins.\n\n")
+		flags.PrintDefaults()
+	}
+	var public, proxies string
+	envs := make(map[string]string) // flag name to variable
+	name := func(flagName, variable, usage string) (string, string) {
+		envs[flagName] = variable
+		return flagName, usage + " (" + variable + ")"
+	}
+	text := func(p *string, flagName, variable, usage string) {
+		n, u := name(flagName, variable, usage)
+		flags.StringVar(p, n, *p, u)
+	}
+	number := func(p *int, flagName, variable, usage string) {
+		n, u := name(flagName, variable, usage)
+		flags.IntVar(p, n, *p, u)
+	}
+	yes := func(p *bool, flagName, variable, usage string) {
+		n, u := name(flagName, variable, usage)
+		flags.BoolVar(p, n, *p, u)
+	}
+	text(&c.Addr, "addr", "PARLOR_ADDR", "`address` to listen on")
+	text(&c.Data, "data", "PARLOR_DATA", "`folder` of the private Postgres that is used without a database URL")
+	text(&c.DatabaseURL, "database", "DATABASE_URL", "`URL` of a Postgres server, 14 or newer")
+	text(&public, "public-url", "PARLOR_PUBLIC_URL", "`URL` under which people reach the server; with https cookies are marked Secure")
+	text(&proxies, "trusted-proxies", "PARLOR_TRUSTED_PROXIES", "`networks` (comma-separated CIDRs) whose X-Forwarded-For is believed")
+	number(&c.MessageBytes, "message-bytes", "PARLOR_MESSAGE_BYTES", "longest message, in bytes")
+	number(&c.MessageLines, "message-lines", "PARLOR_MESSAGE_LINES", "longest message, in lines")
+	number(&c.Nickname, "nickname-length", "PARLOR_NICKNAME_LENGTH", "longest nickname, in characters")
+	number(&c.RoomName, "room-name-length", "PARLOR_ROOM_NAME_LENGTH", "longest room name, in characters")
+	number(&c.Topic, "topic-length", "PARLOR_TOPIC_LENGTH", "longest topic, in characters")
+	n, u := name("posts-per-second", "PARLOR_POSTS_PER_SECOND", "messages per second and person; ten times that per address; 0: no flood control")
+	flags.Float64Var(&c.PostsPerSecond, n, c.PostsPerSecond, u)
+	number(&c.PostsBurst, "posts-burst", "PARLOR_POSTS_BURST", "messages that may come at once before that")
+	number(&c.NicknamesPerHour, "nicknames-per-hour", "PARLOR_NICKNAMES_PER_HOUR", "new nicknames per hour and address; 0: no limit")
+	number(&c.StreamsPerSession, "streams-per-session", "PARLOR_STREAMS_PER_SESSION", "open pages per browser that are live; 0: no limit of any kind")
+	number(&c.StreamsPerAddress, "streams-per-address", "PARLOR_STREAMS_PER_ADDRESS", "open streams per address")
+	number(&c.StreamBytes, "stream-bytes", "PARLOR_STREAM_BYTES", "bytes that may wait for a slow reader before it is cut")
+	number(&c.DatabaseConnections, "database-connections", "PARLOR_DATABASE_CONNECTIONS", "most connections to the database")
+	yes(&c.Dev, "dev", "PARLOR_DEV", "for development: read style sheets and scripts from static/ at each request")
+	yes(&c.Verbose, "verbose", "PARLOR_VERBOSE", "log every request")
+
+	for flagName, variable := range envs {
+		if v := getenv(variable); v != "" {
+			if err := flags.Set(flagName, v); err != nil {
+				return c, fmt.Errorf("%s=%q: %w", variable, v, err)
+			}
+		}
+	}
+	if err := flags.Parse(args); err != nil {
+		return c, err
+	}
+	if flags.NArg() > 0 {
+		return c, fmt.Errorf("unknown argument %q; -h explains the settings", flags.Arg(0))
+	}
+	return c, c.complete(public, proxies)
+}
+
+// complete parses the texts among the settings and checks all of them.
+func (c *Config) complete(public, proxies string) error {
+	if public != "" {
+		u, err := url.Parse(public)
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+			return fmt.Errorf("public URL %q: must look like https://chat.example.org", public)
+		}
+		c.PublicURL = u
+	}
+	for part := range strings.SplitSeq(proxies, ",") {
+		if part = strings.TrimSpace(part); part == "" {
+			continue
+		}
+		prefix, err := netip.ParsePrefix(part)
+		if err != nil {
+			addr, addrErr := netip.ParseAddr(part)
+			if addrErr != nil {
+				return fmt.Errorf("trusted proxy %q: %w", part, err)
+			}
+			prefix = netip.PrefixFrom(addr, addr.BitLen())
+		}
+		c.TrustedProxies = append(c.TrustedProxies, prefix.Masked())
+	}
+	for _, limit := range []struct {
+		name  string
+		value int
+	}{
+		{"message-bytes", c.MessageBytes}, {"message-lines", c.MessageLines}, {"nickname-length", c.Nickname},
+		{"room-name-length", c.RoomName}, {"topic-length", c.Topic}, {"posts-burst", c.PostsBurst},
+		{"streams-per-address", c.StreamsPerAddress}, {"stream-bytes", c.StreamBytes},
+		{"database-connections", c.DatabaseConnections},
+	} {
+		if limit.value < 1 {
+			return fmt.Errorf("%s must be at least 1, not %d", limit.name, limit.value)
+		}
+	}
+	if c.PostsPerSecond < 0 || c.NicknamesPerHour < 0 || c.StreamsPerSession < 0 {
+		return errors.New("a limit can't be negative; 0 takes it away")
+	}
+	if c.MessageBytes > 1<<20 {
+		return errors.New("message-bytes can't be more than 1 MiB")
+	}
+	return nil
+}
+
+// Secure tells whether people reach the server by https.
+func (c Config) Secure() bool { return c.PublicURL != nil && c.PublicURL.Scheme == "https" }
+
+// sessionFor is how long a session lasts from the last visit; as long as the
+// nickname is held.
+const sessionFor = 90 * 24 * time.Hour

@@ -1,0 +1,378 @@
+// Package e2e tries the whole program as people do: the built binary, a real
+// Postgres, and Debian's Chromium with a browser context for each person.
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/go-rod/rod"
+	"github.com/go-rod/rod/lib/input"
+	"github.com/go-rod/rod/lib/launcher"
+	"github.com/go-rod/rod/lib/proto"
+	"github.com/google/uuid"
+
+	"parlor/db/dbtest"
+)
+
+var screenshotDir = flag.String("screenshots", "", "folder for the pictures that TestScreenshots makes; empty: a temporary one")
+
+func TestMain(m *testing.M) { dbtest.Main(m) }
+
+// patience is how long a test waits for something that must happen.
+const patience = 20 * time.Second
+
+var binary = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "parlor-e2e-")
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "parlor")
+	out, err := exec.Command("go", "build", "-o", path, "parlor").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("build: %w\n%s", err, out)
+	}
+	return path, nil
+})
+
+// program is a running Parlor of this test.
+type program struct {
+	t        testing.TB
+	addr     string
+	database string
+	env      []string
+	cmd      *exec.Cmd
+}
+
+// start runs the program on a database of its own. Settings are environment
+// variables; there is no flood control unless a test sets it.
+func start(t testing.TB, env ...string) *program {
+	t.Helper()
+	return startOn(t, dbtest.New(t), env...)
+}
+
+func startOn(t testing.TB, database string, env ...string) *program {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &program{t: t, addr: listener.Addr().String(), database: database, env: env}
+	listener.Close()
+	p.run()
+	t.Cleanup(func() { p.end(syscall.SIGKILL) })
+	return p
+}
+
+func (p *program) run() {
+	p.t.Helper()
+	path, err := binary()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.cmd = exec.Command(path)
+	p.cmd.Env = append(append(os.Environ(), "PARLOR_ADDR="+p.addr, "DATABASE_URL="+p.database,
+		"PARLOR_POSTS_PER_SECOND=0", "PARLOR_NICKNAMES_PER_HOUR=0", "PARLOR_DATABASE_CONNECTIONS=8"), p.env...)
+	var log strings.Builder
+	p.cmd.Stderr = &log
+	if err := p.cmd.Start(); err != nil {
+		p.t.Fatal(err)
+	}
+	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		resp, err := http.Get(p.url("/readyz"))
+		if err == nil {
+			resp.Body.Close()
+			if resp.StatusCode == http.StatusOK {
+				return
+			}
+		}
+		if time.Now().After(deadline) {
+			_ = p.cmd.Process.Kill()
+			_ = p.cmd.Wait()
+			p.t.Fatalf("the program did not become ready: %v\n%s", err, log.String())
+		}
+	}
+}
+
+// end stops the program with a signal and waits for it.
+func (p *program) end(signal syscall.Signal) {
+	if p.cmd != nil {
+		_ = p.cmd.Process.Signal(signal)
+		_ = p.cmd.Wait()
+		p.cmd = nil
+	}
+}
+
+func (p *program) url(path string) string { return "http://" + p.addr + path }
+
+var chromium = sync.OnceValues(func() (*rod.Browser, error) {
+	path := ""
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+		if found, err := exec.LookPath(name); err == nil {
+			path = found
+			break
+		}
+	}
+	if path == "" {
+		return nil, fmt.Errorf("no Chromium on this machine: run app/e2e/install.sh")
+	}
+	l := launcher.New().Bin(path).Leakless(false).Headless(true).NoSandbox(true).
+		Set("disable-gpu").Set("disable-background-networking").Set("disable-component-update").Set("disable-sync").
+		Set("no-first-run").Set("disable-quic").Set("lang", "en").Env(append(os.Environ(), "TZ=Europe/Berlin")...)
+	l.Context(context.Background())
+	control, err := l.Launch()
+	if err != nil {
+		return nil, err
+	}
+	b := rod.New().ControlURL(control)
+	return b, b.Connect()
+})
+
+// person is somebody with a browser of their own.
+type person struct {
+	t       testing.TB
+	p       *program
+	browser *rod.Browser
+	page    *rod.Page
+}
+
+// visitor opens the lobby in a fresh browser context.
+func visitor(t testing.TB, p *program) *person {
+	t.Helper()
+	b, err := chromium()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, err := b.Incognito()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = proto.TargetDisposeBrowserContext{BrowserContextID: ctx.BrowserContextID}.Call(b) })
+	v := &person{t: t, p: p, browser: ctx}
+	v.open("/")
+	return v
+}
+
+// guest is a visitor who took a nickname and walked into the first room.
+func guest(t testing.TB, p *program, nickname string) *person {
+	t.Helper()
+	v := visitor(t, p)
+	v.enter(nickname)
+	v.goTo("/rooms/parlor")
+	return v
+}
+
+func (v *person) must(err error) {
+	v.t.Helper()
+	if err != nil {
+		v.t.Fatal(err)
+	}
+}
+
+// open opens a path in a new tab, which becomes the person's page.
+func (v *person) open(path string) *rod.Page {
+	v.t.Helper()
+	page, err := v.browser.Page(proto.TargetCreateTarget{URL: "about:blank"})
+	v.must(err)
+	v.page = page.Timeout(2 * time.Minute)
+	v.goTo(path)
+	return v.page
+}
+
+func (v *person) goTo(path string) {
+	v.t.Helper()
+	v.must(v.page.Navigate(v.p.url(path)))
+	v.must(v.page.WaitLoad())
+	v.live()
+}
+
+// live waits until the page's stream said hello, if the page has one.
+func (v *person) live() {
+	v.t.Helper()
+	v.until("the page is live", `() => !document.querySelector('[data-stream]') || document.documentElement.className.indexOf('no-script') < 0`)
+}
+
+func (v *person) enter(nickname string) {
+	v.t.Helper()
+	v.fill("input[name=nickname]", nickname)
+	v.press(input.Enter)
+	v.until("signed in", `() => document.querySelector('.welcome, .me b')`)
+}
+
+func (v *person) find(selector string) *rod.Element {
+	v.t.Helper()
+	el, err := v.page.Timeout(patience).Element(selector)
+	if err != nil {
+		v.t.Fatalf("no %s on the page: %v", selector, err)
+	}
+	return el
+}
+
+func (v *person) fill(selector, text string) {
+	v.t.Helper()
+	el := v.find(selector)
+	v.must(el.Focus())
+	v.must(v.page.InsertText(text))
+}
+
+func (v *person) press(keys ...input.Key) {
+	v.t.Helper()
+	v.must(v.page.Keyboard.Type(keys...))
+}
+
+func (v *person) click(selector string) {
+	v.t.Helper()
+	v.must(v.find(selector).Click(proto.InputMouseButtonLeft, 1))
+}
+
+// say types a message and presses Enter.
+func (v *person) say(text string) {
+	v.t.Helper()
+	v.fill("#composer textarea", text)
+	v.press(input.Enter)
+}
+
+// until waits until the expression is truthy.
+func (v *person) until(what, js string, args ...any) {
+	v.t.Helper()
+	deadline := time.Now().Add(patience)
+	for {
+		res, err := v.page.Eval(js, args...)
+		if err == nil && truthy(res.Value.Raw()) {
+			return
+		}
+		if time.Now().After(deadline) {
+			v.t.Fatalf("never: %s (%v)\n%s", what, err, v.log())
+		}
+		time.Sleep(25 * time.Millisecond)
+	}
+}
+
+func truthy(v any) bool {
+	switch v := v.(type) {
+	case nil:
+		return false
+	case bool:
+		return v
+	case string:
+		return v != ""
+	case float64:
+		return v != 0
+	}
+	return true
+}
+
+// eval runs an expression and reads its result into a string.
+func (v *person) eval(js string, args ...any) string {
+	v.t.Helper()
+	res, err := v.page.Eval(js, args...)
+	v.must(err)
+	return res.Value.Str()
+}
+
+func (v *person) number(js string, args ...any) float64 {
+	v.t.Helper()
+	res, err := v.page.Eval(js, args...)
+	v.must(err)
+	return res.Value.Num()
+}
+
+// texts are the bodies of the messages in the log, in order.
+func (v *person) texts() []string {
+	v.t.Helper()
+	res, err := v.page.Eval(`() => [...document.querySelectorAll('#log > article')].map(a => (a.querySelector('.body, .tombstone')?.innerText ?? '').trim())`)
+	v.must(err)
+	var out []string
+	for _, s := range res.Value.Arr() {
+		out = append(out, s.Str())
+	}
+	return out
+}
+
+func (v *person) log() string {
+	res, err := v.page.Eval(`() => document.querySelector('#log')?.innerText ?? document.body.innerText`)
+	if err != nil {
+		return err.Error()
+	}
+	text := res.Value.Str()
+	if len(text) > 3000 {
+		text = text[len(text)-3000:]
+	}
+	return text
+}
+
+// sees waits until the log holds the text, exactly once.
+func (v *person) sees(text string) {
+	v.t.Helper()
+	v.until("sees "+text, `text => [...document.querySelectorAll('#log > article .body')].filter(b => b.innerText.trim() === text).length === 1`, text)
+}
+
+// program client: posts without a browser.
+
+type client struct {
+	t    testing.TB
+	p    *program
+	http *http.Client
+}
+
+func newClient(t testing.TB, p *program, nickname string) *client {
+	t.Helper()
+	c := &client{t: t, p: p, http: &http.Client{Timeout: 30 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
+	c.http.Jar = newJar()
+	resp := c.post("/session", url.Values{"nickname": {nickname}})
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusSeeOther {
+		t.Fatalf("nickname %q: %s", nickname, resp.Status)
+	}
+	return c
+}
+
+func (c *client) post(path string, form url.Values) *http.Response {
+	c.t.Helper()
+	req, err := http.NewRequest(http.MethodPost, c.p.url(path), strings.NewReader(form.Encode()))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.Header.Set("Accept", "application/json")
+	resp, err := c.http.Do(req)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return resp
+}
+
+// say posts a message and returns its seq.
+func (c *client) say(room, body string) int64 {
+	c.t.Helper()
+	resp := c.post("/rooms/"+room+"/messages", url.Values{"body": {body}, "nonce": {nonce()}})
+	defer resp.Body.Close()
+	raw, _ := io.ReadAll(resp.Body)
+	var said struct{ Seq int64 }
+	if err := json.Unmarshal(raw, &said); err != nil || resp.StatusCode != http.StatusCreated {
+		c.t.Fatalf("say: %s %s", resp.Status, raw)
+	}
+	return said.Seq
+}
+
+func newJar() http.CookieJar {
+	jar, _ := cookiejar.New(nil) // has no error without options
+	return jar
+}
+
+func nonce() string { return uuid.NewString() }

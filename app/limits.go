@@ -1,0 +1,90 @@
+package app
+
+import (
+	"net/netip"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+// limits slow down floods: of messages by person and by address, and of new
+// nicknames by address.
+type limits struct {
+	mu        sync.Mutex
+	posts     buckets[int64]
+	addrPosts buckets[netip.Addr]
+	names     buckets[netip.Addr]
+	typing    buckets[int64]
+}
+
+// buckets holds a token bucket per key, for keys that were seen lately.
+type buckets[K comparable] struct {
+	perSecond rate.Limit
+	burst     int
+	of        map[K]*rate.Limiter
+}
+
+func newBuckets[K comparable](perSecond float64, burst int) buckets[K] {
+	return buckets[K]{rate.Limit(perSecond), burst, make(map[K]*rate.Limiter)}
+}
+
+// allow takes a token; without a rate there is always one.
+func (b *buckets[K]) allow(key K, now time.Time) bool {
+	if b.perSecond == 0 {
+		return true
+	}
+	l := b.of[key]
+	if l == nil {
+		l = rate.NewLimiter(b.perSecond, b.burst)
+		b.of[key] = l
+	}
+	return l.AllowN(now, 1)
+}
+
+// sweep forgets full buckets: a new one is as good.
+func (b *buckets[K]) sweep(now time.Time) {
+	for key, l := range b.of {
+		if l.TokensAt(now) >= float64(b.burst) {
+			delete(b.of, key)
+		}
+	}
+}
+
+func newLimits(cfg Config) *limits {
+	return &limits{
+		posts:     newBuckets[int64](cfg.PostsPerSecond, cfg.PostsBurst),
+		addrPosts: newBuckets[netip.Addr](cfg.PostsPerSecond*10, cfg.PostsBurst*10),
+		names:     newBuckets[netip.Addr](float64(cfg.NicknamesPerHour)/3600, max(cfg.NicknamesPerHour, 1)),
+		typing:    newBuckets[int64](1, 3),
+	}
+}
+
+// mayPost also counts edits, deletions and new rooms.
+func (l *limits) mayPost(personID int64, addr netip.Addr, now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.posts.allow(personID, now) && l.addrPosts.allow(addr, now)
+}
+
+func (l *limits) mayTakeNickname(addr netip.Addr, now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.names.allow(addr, now)
+}
+
+// mayType bounds how often one person's typing is passed on.
+func (l *limits) mayType(personID int64, now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.typing.allow(personID, now)
+}
+
+func (l *limits) sweep(now time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.posts.sweep(now)
+	l.addrPosts.sweep(now)
+	l.names.sweep(now)
+	l.typing.sweep(now)
+}

@@ -1,0 +1,55 @@
+package live
+
+import "sync"
+
+// Board is state without a cursor, in a few named parts: who is here, who is
+// typing, the rooms. Whoever opens it gets all parts, then each that changes.
+type Board struct {
+	mu      sync.Mutex
+	order   []string // parts, oldest first
+	parts   map[string]Variants
+	readers map[*Subscriber]bool
+}
+
+func (h *Hub) board(name string) *Board {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	b := h.boards[name]
+	if b == nil {
+		b = &Board{parts: make(map[string]Variants), readers: make(map[*Subscriber]bool)}
+		h.boards[name] = b
+	}
+	return b
+}
+
+// Put gives a part of a board its present form and sends it to all readers.
+func (h *Hub) Put(name, part string, shown Variants) {
+	b := h.board(name)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if _, ok := b.parts[part]; !ok {
+		b.order = append(b.order, part)
+	}
+	b.parts[part] = shown
+	for s := range b.readers {
+		s.Send(shown[s.variant])
+	}
+}
+
+// Open makes the subscriber a reader of a board and sends it all parts.
+func (h *Hub) Open(s *Subscriber, name string) {
+	b := h.board(name)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.readers[s] = true
+	var frame []byte
+	for _, part := range b.order {
+		frame = append(frame, b.parts[part][s.variant]...)
+	}
+	s.sendReplay(frame)
+	s.onLeave(func() {
+		b.mu.Lock()
+		delete(b.readers, s)
+		b.mu.Unlock()
+	})
+}

@@ -1,0 +1,394 @@
+// Package live is the engine that keeps open pages true. It knows bytes and
+// numbers only: not what a message is, nor who reads.
+//
+// There are two sorts of things to follow. A Topic is a log with a cursor: a
+// room. Whoever is at number C gets everything after C, once and in order,
+// from memory or from the Source. A board (see Board) is state without a
+// cursor: who is here, who is typing. It is sent whole to whoever comes, then
+// on change.
+//
+// The invariant: a subscriber is given the cursor of a batch only behind
+// everything that the batch holds, and no batch with changes that it needs is
+// ever left out. Batches may repeat what was sent; pieces are made so that
+// repeating is harmless. Everything is rendered once per variant (language)
+// and the same bytes go to every subscriber.
+package live
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sort"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+)
+
+// Variants are the same frame in each variant, in the variants' order.
+type Variants [][]byte
+
+// Piece is the newest form of one thing that a topic shows, ready to send.
+type Piece struct {
+	Key string // what it is; a newer piece with the same key replaces it
+	Seq int64  // its place: the number at which it came. 0: it has none
+	Rev int64  // the number of its latest change
+
+	// Added puts it on a page that does not have it (and does nothing to one
+	// that does); Changed makes a page that has it show the present form.
+	Added, Changed Variants
+}
+
+// Batch is what happened in a topic after some number.
+type Batch struct {
+	To     int64    // the topic's number after the batch
+	Pieces []Piece  // in order of Seq
+	Cursor Variants // the frame that says so; sent behind the pieces
+	// TooMany: there was more than can be replayed. Pieces is empty and
+	// Restart brings any page up to To.
+	TooMany bool
+	Restart Variants
+}
+
+// Source reads what happened in a topic after a number.
+type Source func(ctx context.Context, topic, after int64) (Batch, error)
+
+// mostPieces is how many pieces a topic keeps in memory for those who return.
+const mostPieces = 256
+
+// Hub holds the topics and boards that somebody reads.
+type Hub struct {
+	source Source
+	log    *slog.Logger
+
+	mu     sync.Mutex
+	topics map[int64]*Topic
+	boards map[string]*Board
+
+	reads singleflight.Group // many who return to the same number read once
+}
+
+// NewHub makes a hub over a source.
+func NewHub(source Source, log *slog.Logger) *Hub {
+	return &Hub{source: source, log: log, topics: make(map[int64]*Topic), boards: make(map[string]*Board)}
+}
+
+// Topic is one log with its subscribers and its newest pieces.
+type Topic struct {
+	hub *Hub
+	id  int64
+
+	mu      sync.Mutex
+	known   bool  // rev, floor and pieces say something
+	rev     int64 // everything up to here was sent to the live subscribers
+	floor   int64 // memory holds the newest piece of everything changed after here
+	cursor  Variants
+	pieces  map[string]Piece
+	readers map[*Subscriber]int64 // live subscribers and the number each is at
+	joining int                   // subscribers on their way in
+	wanted  int64                 // the highest number heard of
+	reading bool                  // a goroutine reads for this topic
+}
+
+func (h *Hub) topic(id int64) *Topic {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	t := h.topics[id]
+	if t == nil {
+		t = &Topic{hub: h, id: id, pieces: make(map[string]Piece), readers: make(map[*Subscriber]int64)}
+		h.topics[id] = t
+	}
+	return t
+}
+
+// Wake says that a topic is at the number rev, or higher. It may come late,
+// twice or out of order; with rev 0 it means "look whether there is anything".
+func (h *Hub) Wake(id, rev int64) {
+	h.mu.Lock()
+	t := h.topics[id]
+	h.mu.Unlock()
+	if t == nil {
+		return // nobody reads: whoever comes reads for themselves
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if rev == 0 {
+		rev = t.rev + 1
+	} else if t.known && rev <= t.rev {
+		return
+	}
+	t.wanted = max(t.wanted, rev)
+	if !t.reading {
+		t.reading = true
+		go t.read()
+	}
+}
+
+// WakeAll looks after every topic that is read: hints may have been lost.
+func (h *Hub) WakeAll() {
+	h.mu.Lock()
+	ids := make([]int64, 0, len(h.topics))
+	for id := range h.topics {
+		ids = append(ids, id)
+	}
+	h.mu.Unlock()
+	for _, id := range ids {
+		h.Wake(id, 0)
+	}
+}
+
+// Sweep forgets the topics that nobody reads.
+func (h *Hub) Sweep() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for id, t := range h.topics {
+		t.mu.Lock()
+		if len(t.readers) == 0 && t.joining == 0 && !t.reading {
+			delete(h.topics, id)
+		}
+		t.mu.Unlock()
+	}
+}
+
+// read brings the topic to the number that is wanted and delivers the way
+// there. One goroutine per topic runs it, only while there is something.
+func (t *Topic) read() {
+	for wait := 50 * time.Millisecond; ; {
+		t.mu.Lock()
+		if len(t.readers) == 0 && t.joining == 0 || t.known && t.rev >= t.wanted {
+			if len(t.readers) == 0 && t.joining == 0 {
+				t.forget() // nobody reads: what memory holds would grow old
+			}
+			t.reading = false
+			t.mu.Unlock()
+			return
+		}
+		if !t.known { // those on their way in read for themselves
+			t.reading = false
+			t.mu.Unlock()
+			return
+		}
+		from, wanted := t.rev, t.wanted
+		t.mu.Unlock()
+
+		batch, err := t.hub.load(t.id, from)
+		if err != nil {
+			t.hub.log.Warn("topic could not be read, trying again", "topic", t.id, "after", from, "wait", wait, "err", err)
+			time.Sleep(wait)
+			wait = min(2*wait, 2*time.Second)
+			continue
+		}
+		t.mu.Lock()
+		// A hint above what is stored (or a mere look) is answered by this read.
+		if t.wanted == wanted {
+			t.wanted = batch.To
+		}
+		if batch.To > t.rev {
+			t.deliver(batch)
+		}
+		t.mu.Unlock()
+	}
+}
+
+// deliver merges a batch into memory and sends it to the live subscribers.
+// The caller holds t.mu.
+func (t *Topic) deliver(batch Batch) {
+	from := t.rev
+	t.merge(batch)
+	shared := make(Variants, len(batch.Cursor))
+	for s, at := range t.readers {
+		if at >= batch.To {
+			continue // it read further than this by itself
+		}
+		t.readers[s] = batch.To
+		switch {
+		case at > from: // it knows part of the batch
+			s.Send(batch.frames(at, s.variant))
+			continue
+		case shared[s.variant] == nil:
+			shared[s.variant] = batch.frames(from, s.variant)
+		}
+		s.Send(shared[s.variant])
+	}
+}
+
+// merge takes a batch that begins at t.rev into memory. The caller holds t.mu.
+func (t *Topic) merge(batch Batch) {
+	if batch.TooMany {
+		t.forget()
+		t.known, t.rev, t.floor, t.cursor = true, batch.To, batch.To, batch.Cursor
+		return
+	}
+	t.known, t.rev, t.cursor = true, batch.To, batch.Cursor
+	for _, p := range batch.Pieces {
+		t.pieces[p.Key] = p
+	}
+	if len(t.pieces) <= mostPieces {
+		return
+	}
+	revs := make([]int64, 0, len(t.pieces))
+	for _, p := range t.pieces {
+		revs = append(revs, p.Rev)
+	}
+	sort.Slice(revs, func(i, j int) bool { return revs[i] < revs[j] })
+	t.floor = max(t.floor, revs[len(revs)-mostPieces*3/4-1]) // a quarter at once, not one each time
+	for key, p := range t.pieces {
+		if p.Rev <= t.floor {
+			delete(t.pieces, key)
+		}
+	}
+}
+
+// forget empties the memory. The caller holds t.mu.
+func (t *Topic) forget() {
+	t.known, t.rev, t.floor, t.cursor = false, 0, 0, nil
+	clear(t.pieces)
+}
+
+// since answers from memory what a reader at number `at` missed.
+// The caller holds t.mu.
+func (t *Topic) since(at int64) (Batch, bool) {
+	if !t.known || at < t.floor {
+		return Batch{}, false
+	}
+	batch := Batch{To: t.rev, Cursor: t.cursor}
+	for _, p := range t.pieces {
+		if p.Rev > at {
+			batch.Pieces = append(batch.Pieces, p)
+		}
+	}
+	sort.Slice(batch.Pieces, func(i, j int) bool {
+		a, b := batch.Pieces[i], batch.Pieces[j]
+		return a.Seq < b.Seq || a.Seq == b.Seq && a.Key < b.Key
+	})
+	return batch, true
+}
+
+// frames are the batch as a subscriber at number `at` needs it, in one piece
+// so that it goes out in one write: what is new to it is added, and changed
+// too where it was changed since (its page may hold an older form); what it
+// has is changed. The cursor comes last.
+func (b Batch) frames(at int64, variant int) []byte {
+	if b.TooMany {
+		return b.Restart[variant]
+	}
+	var out []byte
+	for _, p := range b.Pieces {
+		if p.Rev <= at {
+			continue
+		}
+		isNew := p.Seq > at
+		if isNew {
+			out = append(out, p.Added[variant]...)
+		}
+		if !isNew || p.Rev > p.Seq {
+			out = append(out, p.Changed[variant]...)
+		}
+	}
+	return append(out, b.Cursor[variant]...)
+}
+
+// Follow makes the subscriber a reader of a topic from the number `after` on.
+// It returns once everything up to the present was put in front of it.
+//
+// It subscribes first and reads then, so nothing falls between the two.
+func (h *Hub) Follow(ctx context.Context, s *Subscriber, id, after int64) error {
+	t := h.join(id)
+	defer func() {
+		t.mu.Lock()
+		t.joining--
+		t.mu.Unlock()
+	}()
+	for at, sent := after, false; ; {
+		t.mu.Lock()
+		if t.known && at > t.rev { // it is ahead of the live path, which follows
+			t.enter(s, at)
+			t.mu.Unlock()
+			h.Wake(id, at)
+			return nil
+		}
+		if batch, ok := t.since(at); ok {
+			if !sent || len(batch.Pieces) > 0 {
+				s.sendReplay(batch.frames(at, s.variant))
+			}
+			t.enter(s, batch.To)
+			t.mu.Unlock()
+			return nil
+		}
+		t.mu.Unlock()
+
+		batch, err := h.load(id, at)
+		if err == nil {
+			err = ctx.Err()
+		}
+		if err != nil {
+			return fmt.Errorf("follow topic %d after %d: %w", id, at, err)
+		}
+		s.sendReplay(batch.frames(at, s.variant))
+		sent = true
+		t.mu.Lock()
+		if !t.known {
+			t.floor = at
+			t.merge(batch)
+			if t.wanted > t.rev && !t.reading {
+				t.reading = true
+				go t.read()
+			}
+		}
+		t.mu.Unlock()
+		at = max(at, batch.To)
+	}
+}
+
+func (h *Hub) join(id int64) *Topic {
+	for {
+		t := h.topic(id)
+		t.mu.Lock()
+		t.joining++
+		t.mu.Unlock()
+		h.mu.Lock()
+		same := h.topics[id] == t // not swept in between
+		h.mu.Unlock()
+		if same {
+			return t
+		}
+	}
+}
+
+// enter makes the subscriber live. The caller holds t.mu.
+func (t *Topic) enter(s *Subscriber, at int64) {
+	t.readers[s] = at
+	s.onLeave(func() {
+		t.mu.Lock()
+		delete(t.readers, s)
+		t.mu.Unlock()
+	})
+}
+
+// load reads from the source. Calls for the same number share one read only
+// with calls that began before it, so what it returns may be older than the
+// present; the caller's loop sees to that.
+func (h *Hub) load(id, after int64) (Batch, error) {
+	v, err, _ := h.reads.Do(fmt.Sprintf("%d/%d", id, after), func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		return h.source(ctx, id, after)
+	})
+	if err != nil {
+		return Batch{}, err
+	}
+	return v.(Batch), nil
+}
+
+// Readers counts the live subscribers of a topic.
+func (h *Hub) Readers(id int64) int {
+	h.mu.Lock()
+	t := h.topics[id]
+	h.mu.Unlock()
+	if t == nil {
+		return 0
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.readers)
+}

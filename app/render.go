@@ -1,0 +1,142 @@
+package app
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/a-h/templ"
+	"github.com/starfederation/datastar-go/datastar"
+
+	"parlor/app/chat"
+	"parlor/app/i18n"
+	"parlor/app/live"
+	"parlor/app/sse"
+	"parlor/db"
+	"parlor/views"
+)
+
+// fromNothing is the place of a reader whose page can't be trusted at all.
+const fromNothing = -1
+
+// roomChanges is the hub's source: what happened in a room after a number,
+// rendered once per language for everybody.
+func (s *Server) roomChanges(ctx context.Context, roomID, after int64) (live.Batch, error) {
+	if after == fromNothing {
+		return s.newestPage(ctx, roomID, after)
+	}
+	c, err := s.store.Changes(ctx, roomID, after)
+	if err != nil {
+		return live.Batch{}, err
+	}
+	if c.TooMany {
+		return s.newestPage(ctx, roomID, after)
+	}
+	batch := live.Batch{To: c.Room.Rev, Cursor: s.cursorFrames(c.Room)}
+	for _, m := range c.Messages {
+		batch.Pieces = append(batch.Pieces, s.messagePiece(c.Room, m))
+	}
+	for _, p := range c.People {
+		batch.Pieces = append(batch.Pieces, personPiece(c.Room, p))
+	}
+	if c.About {
+		batch.Pieces = append(batch.Pieces, s.aboutPiece(c.Room))
+	}
+	return batch, nil
+}
+
+// messagePiece is a message, ready to send. Appending is written so that a
+// page takes it only if it shows the newest end and does not have it yet.
+func (s *Server) messagePiece(room chat.Room, m chat.Message) live.Piece {
+	p := live.Piece{Key: fmt.Sprintf("m-%d", m.Seq), Seq: m.Seq, Rev: m.Rev}
+	tail := fmt.Sprintf("#log.tail:not(:has(> #m-%d))", m.Seq)
+	for _, l := range i18n.Langs {
+		html := s.html(views.Message(l, room, m))
+		p.Added = append(p.Added, sse.Elements(tail, datastar.ElementPatchModeAppend, html))
+		p.Changed = append(p.Changed, sse.Elements(fmt.Sprintf("#m-%d", m.Seq), datastar.ElementPatchModeOuter, html))
+	}
+	return p
+}
+
+// personPiece shows a person's present nickname on all their messages.
+func personPiece(room chat.Room, person chat.Person) live.Piece {
+	of := fmt.Sprintf(`#log [data-author="%d"] `, person.ID)
+	frame := append(
+		sse.Elements(of+".nickname", datastar.ElementPatchModeInner, templ.EscapeString(person.Nickname)),
+		sse.Elements(of+".seal", datastar.ElementPatchModeInner, templ.EscapeString(person.Initial()))...)
+	return live.Piece{Key: fmt.Sprintf("p-%d", person.ID), Rev: room.Rev, Changed: same(frame)}
+}
+
+// aboutPiece is the room's name and topic.
+func (s *Server) aboutPiece(room chat.Room) live.Piece {
+	p := live.Piece{Key: "about", Rev: room.AboutRev}
+	title := sse.Elements("title", datastar.ElementPatchModeInner, templ.EscapeString(views.RoomTitle(room)))
+	for _, l := range i18n.Langs {
+		frame := sse.Elements("", datastar.ElementPatchModeOuter, s.html(views.About(l, room)))
+		p.Changed = append(p.Changed, append(frame, title...))
+	}
+	return p
+}
+
+// newestPage brings any page up to date that missed too much: one that shows
+// the newest end gets it afresh, with a divider; one that shows old history
+// is told to ask for what it shows (see views.catchUp). A page that comes
+// from another database gets the newest end wherever it was.
+func (s *Server) newestPage(ctx context.Context, roomID, after int64) (live.Batch, error) {
+	page, err := s.store.Page(ctx, roomID, db.Place{})
+	if err != nil {
+		return live.Batch{}, err
+	}
+	h := s.history(page)
+	behind, selector := h.Cursor, ".scroll.at-end #history:has(> #log.tail)"
+	if after == fromNothing {
+		behind, selector = "", "#history"
+	} else if h.Missed, h.MissedFrom, err = s.missed(ctx, page, after); err != nil {
+		return live.Batch{}, err
+	}
+	batch := live.Batch{To: page.Room.Rev, TooMany: true, Cursor: s.cursorFrames(page.Room)}
+	for i, l := range i18n.Langs {
+		frame := sse.Signals(map[string]any{"_behind": behind}, "")
+		frame = append(frame, sse.Elements(selector, datastar.ElementPatchModeReplace, s.html(views.HistoryView(l, h)))...)
+		frame = append(frame, sse.Elements("", datastar.ElementPatchModeOuter, s.html(views.About(l, page.Room)))...)
+		batch.Restart = append(batch.Restart, append(frame, batch.Cursor[i]...))
+	}
+	return batch, nil
+}
+
+// missed counts the messages after a number and finds the seq from which the
+// first of them can be read on; nothing when all of them are on the page.
+func (s *Server) missed(ctx context.Context, page db.Page, after int64) (count, from int64, err error) {
+	count, first, err := s.store.SaidAfter(ctx, page.Room, after)
+	if err != nil || count == 0 {
+		return 0, 0, err
+	}
+	return count, first - 1, nil
+}
+
+// history is a page of history as views show it.
+func (s *Server) history(page db.Page) views.History {
+	return views.History{
+		Room: page.Room, Cursor: s.cursor(page.Room), Messages: page.Messages,
+		Older: page.Older, Newer: page.Newer,
+	}
+}
+
+// cursor is the place of a reader who has seen everything of the room.
+func (s *Server) cursor(room chat.Room) string {
+	return chat.Cursor{Epoch: s.store.Epoch(), Rev: room.Rev}.String()
+}
+
+// cursorFrames end a batch: the page's cursor, and how many messages there are.
+func (s *Server) cursorFrames(room chat.Room) live.Variants {
+	cursor := s.cursor(room)
+	return same(sse.Signals(map[string]any{"cursor": cursor, "_said": room.Said}, cursor))
+}
+
+// same is one frame for all languages.
+func same(frame []byte) live.Variants {
+	v := make(live.Variants, len(i18n.Langs))
+	for i := range v {
+		v[i] = frame
+	}
+	return v
+}

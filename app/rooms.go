@@ -1,0 +1,248 @@
+package app
+
+import (
+	"crypto/rand"
+	"errors"
+	"net/http"
+	"strconv"
+
+	"github.com/a-h/templ"
+	"github.com/starfederation/datastar-go/datastar"
+
+	"parlor/app/chat"
+	"parlor/app/sse"
+	"parlor/db"
+	"parlor/views"
+)
+
+func (s *Server) getLobby(w http.ResponseWriter, r *http.Request) error {
+	s.knowBrowser(w, r)
+	s.show(w, r, http.StatusOK, views.LobbyPage(s.page(r), s.hall.list(false), views.Field{}, rand.Text()[:10]))
+	return nil
+}
+
+// roomOf finds the room in the request's path.
+func (s *Server) roomOf(r *http.Request) (chat.Room, error) {
+	slug := r.PathValue("slug")
+	if !chat.ValidSlug(slug) {
+		return chat.Room{}, chat.Refuse(chat.NotFound, chat.NoSuchRoom)
+	}
+	return s.store.Room(r.Context(), slug)
+}
+
+// getRoom shows a page of a room's history: the newest, or the one before or
+// after a message. A page that is open already gets it as patches.
+func (s *Server) getRoom(w http.ResponseWriter, r *http.Request) error {
+	room, err := s.roomOf(r)
+	if err != nil {
+		return err
+	}
+	if room.Slug != r.PathValue("slug") && !isDatastar(r) {
+		to := *r.URL
+		to.Path, to.RawPath = "/rooms/"+room.Slug, ""
+		http.Redirect(w, r, to.String(), http.StatusFound) // not for ever: it may be renamed back
+		return nil
+	}
+	place, err := placeOf(r)
+	if err != nil {
+		return err
+	}
+	page, err := s.store.Page(r.Context(), room.ID, place)
+	if err != nil {
+		return err
+	}
+	if isDatastar(r) {
+		s.patchHistory(w, r, page, place)
+		return nil
+	}
+	return s.showRoom(w, r, http.StatusOK, page, 0, views.Field{})
+}
+
+// placeOf reads ?before= and ?after=: a seq, at least 1.
+func placeOf(r *http.Request) (db.Place, error) {
+	var place db.Place
+	for name, into := range map[string]*int64{"before": &place.Before, "after": &place.After} {
+		text := r.URL.Query().Get(name)
+		if text == "" {
+			continue
+		}
+		seq, err := strconv.ParseInt(text, 10, 64)
+		if err != nil || seq < 0 {
+			return place, chat.Refuse(chat.Malformed, chat.PlaceMalformed)
+		}
+		*into = max(seq, 1)
+		if name == "after" && seq == 0 { // from the beginning
+			*into = 0
+			place.FromStart = true
+		}
+	}
+	if place.Before > 0 && (place.After > 0 || place.FromStart) {
+		return place, chat.Refuse(chat.Malformed, chat.PlaceMalformed)
+	}
+	return place, nil
+}
+
+// patchHistory adds a piece of history to an open page. Every patch carries
+// the number at which it was read, and sees to the page's cursor by itself
+// (views.rewind).
+func (s *Server) patchHistory(w http.ResponseWriter, r *http.Request, page db.Page, place db.Place) {
+	l, h := s.lang(r), s.history(page)
+	messages := s.html(views.Messages(l, page.Room, page.Messages))
+	edge := func(id string, c templ.Component) []byte {
+		return sse.Elements(id, datastar.ElementPatchModeReplace, s.html(c))
+	}
+	switch {
+	case place.Before > 0:
+		h.Newer = true // not this answer's to say
+		s.patch(w, r, sse.Elements("#log", datastar.ElementPatchModePrepend, messages), edge("#older", views.Older(l, h)))
+	case place.After > 0 || place.FromStart:
+		s.patch(w, r, sse.Elements("#log", datastar.ElementPatchModeAppend, messages), edge("#newer", views.Newer(l, h, false)))
+	default:
+		s.patch(w, r,
+			sse.Elements("#history", datastar.ElementPatchModeReplace, s.html(views.HistoryView(l, h))),
+			edge("#newer", views.Newer(l, h, true)),
+			sse.Signals(map[string]any{"_said": page.Room.Said, "_seen": page.Room.Said, "_behind": ""}, ""))
+	}
+}
+
+// mostShown is how many messages a page holds; static/room.js keeps to it.
+const mostShown = 300
+
+// getCatchUp makes a page of old history true again after a gap that was too
+// long to be replayed: the messages it shows are sent as they are now.
+func (s *Server) getCatchUp(w http.ResponseWriter, r *http.Request) error {
+	room, err := s.roomOf(r)
+	if err != nil {
+		return err
+	}
+	from, fromErr := strconv.ParseInt(r.URL.Query().Get("from"), 10, 64)
+	to, toErr := strconv.ParseInt(r.URL.Query().Get("to"), 10, 64)
+	if fromErr != nil || toErr != nil || from < 0 || to < from {
+		return chat.Refuse(chat.Malformed, chat.PlaceMalformed)
+	}
+	page, err := s.store.Window(r.Context(), room.ID, from, to, 2*mostShown)
+	if err != nil {
+		return err
+	}
+	page.Newer = true // the page lost its tail; the way back leads through more history
+	l, h := s.lang(r), s.history(page)
+	var events [][]byte
+	if len(page.Messages) > 0 {
+		events = append(events, sse.Elements("", datastar.ElementPatchModeOuter, s.html(views.Messages(l, page.Room, page.Messages))))
+	}
+	events = append(events,
+		sse.Elements("#newer", datastar.ElementPatchModeReplace, s.html(views.Newer(l, h, false))),
+		sse.Signals(map[string]any{"_behind": ""}, ""))
+	s.patch(w, r, events...)
+	return nil
+}
+
+// showRoom shows a room's whole page.
+func (s *Server) showRoom(w http.ResponseWriter, r *http.Request, code int, page db.Page, target int64, body views.Field) error {
+	s.knowBrowser(w, r)
+	p := s.page(r)
+	newest := "/rooms/" + page.Room.Slug
+	if r.Method != http.MethodGet {
+		p.Path = newest
+	}
+	typing := s.presence.Typing(page.Room.ID)
+	s.show(w, r, code, views.Room(views.RoomPage{
+		Page: p, History: s.history(page), Rooms: s.hall.list(true),
+		Here: s.presence.Here(page.Room.ID), Typing: typing[:min(len(typing), mostTyping)],
+		Tab: rand.Text()[:10], Nonce: db.NewNonce(), Body: body, Newest: newest, TargetSeq: target,
+	}))
+	return nil
+}
+
+func (s *Server) getNewRoom(w http.ResponseWriter, r *http.Request) error {
+	p := s.page(r)
+	if p.Me == nil {
+		s.show(w, r, http.StatusOK, views.SessionPage(p, views.Field{}, "/rooms/new"))
+		return nil
+	}
+	s.show(w, r, http.StatusOK, views.RoomFormPage(p, nil, views.Field{}, views.Field{}))
+	return nil
+}
+
+func (s *Server) getRoomSettings(w http.ResponseWriter, r *http.Request) error {
+	room, err := s.roomOf(r)
+	if err != nil {
+		return err
+	}
+	me, err := needMe(r)
+	if err != nil {
+		return err
+	}
+	if !room.CanChange(me.ID) {
+		return chat.Refuse(chat.NotAllowed, chat.NotYourRoom)
+	}
+	s.show(w, r, http.StatusOK, views.RoomFormPage(s.page(r), &room, views.Field{Value: room.Name}, views.Field{Value: room.Topic}))
+	return nil
+}
+
+// postRooms makes a room.
+func (s *Server) postRooms(w http.ResponseWriter, r *http.Request) error {
+	return s.writeRoom(w, r, nil)
+}
+
+// postRoom changes a room's name and topic.
+func (s *Server) postRoom(w http.ResponseWriter, r *http.Request) error {
+	room, err := s.roomOf(r)
+	if err != nil {
+		return err
+	}
+	return s.writeRoom(w, r, &room)
+}
+
+// writeRoom makes a room, or changes the given one. What is wrong is shown
+// beside its field, with everything else as it was typed.
+func (s *Server) writeRoom(w http.ResponseWriter, r *http.Request, room *chat.Room) error {
+	if err := parseForm(r); err != nil {
+		return err
+	}
+	saved, err := s.saveRoom(r, room)
+	var refusal *chat.Error
+	if errors.As(err, &refusal) && refusal.Field != "" && !wantsJSON(r) {
+		p := s.page(r)
+		s.show(w, r, status(refusal), views.RoomFormPage(p, room,
+			field(p.Lang, "name", r.PostForm.Get("name"), refusal), field(p.Lang, "topic", r.PostForm.Get("topic"), refusal)))
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	s.bus.Wake(saved.ID, saved.Rev)
+	if err := s.hall.refresh(r.Context(), saved.ID); err != nil {
+		return err
+	}
+	http.Redirect(w, r, string(templ.URL("/rooms/"+pathEscape(saved.Slug))), http.StatusSeeOther)
+	return nil
+}
+
+func (s *Server) saveRoom(r *http.Request, room *chat.Room) (chat.Room, error) {
+	me, err := needMe(r)
+	if err != nil {
+		return chat.Room{}, err
+	}
+	if room != nil && !room.CanChange(me.ID) {
+		return chat.Room{}, chat.Refuse(chat.NotAllowed, chat.NotYourRoom)
+	}
+	if kind := r.PostForm.Get("kind"); kind != "" && kind != "public" {
+		return chat.Room{}, chat.RefuseField("kind", chat.RoomKindUnknown)
+	}
+	name, err := chat.ParseRoomName(r.PostForm.Get("name"), s.cfg.Limits)
+	if err != nil {
+		return chat.Room{}, err
+	}
+	topic, err := chat.ParseTopic(r.PostForm.Get("topic"), s.cfg.Limits)
+	if err != nil {
+		return chat.Room{}, err
+	}
+	if err := s.mayPost(r, me); err != nil {
+		return chat.Room{}, err
+	}
+	if room == nil {
+		return s.store.MakeRoom(r.Context(), me.ID, name, topic)
+	}
+	return s.store.ChangeRoom(r.Context(), room.ID, me.ID, name, topic)
+}

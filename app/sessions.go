@@ -1,0 +1,271 @@
+package app
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/alexedwards/scs/postgresstore"
+	"github.com/alexedwards/scs/v2"
+
+	"parlor/app/chat"
+	"parlor/db"
+	"parlor/views"
+)
+
+// Keys of what a session holds: whose it is, and the day of the last visit.
+const (
+	sessionPerson = "person"
+	sessionDay    = "day"
+)
+
+// newSessions keeps sessions in Postgres, so that any node knows everybody.
+// Only the person's id is in them. There is no idle time-out: it would write
+// the session at every request, and could undo a sign-out.
+func newSessions(cfg Config, store *db.Store, s *Server) *scs.SessionManager {
+	m := scs.New()
+	m.Store = postgresstore.NewWithCleanupInterval(store.DB.DB, time.Hour)
+	m.Lifetime = sessionFor
+	m.HashTokenInStore = true
+	m.Cookie.Name = "parlor"
+	m.Cookie.HttpOnly = true
+	m.Cookie.SameSite = http.SameSiteLaxMode
+	if cfg.Secure() {
+		m.Cookie.Name = "__Host-parlor"
+		m.Cookie.Secure = true
+	}
+	m.ErrorFunc = func(w http.ResponseWriter, r *http.Request, err error) { s.fail(w, r, err) }
+	return m
+}
+
+// identify finds out who asks. It costs nothing without a session cookie.
+func (s *Server) identify(next http.Handler) http.Handler {
+	return s.answer(func(w http.ResponseWriter, r *http.Request) error {
+		me, err := s.whoIs(r.Context())
+		if err != nil {
+			return err
+		}
+		if me != nil {
+			r = r.WithContext(context.WithValue(r.Context(), keyMe, me))
+			if err := s.noteVisit(r, me); err != nil {
+				return err
+			}
+		}
+		next.ServeHTTP(w, r)
+		return nil
+	})
+}
+
+// whoIs reads the person of the session in ctx; nil when there is none.
+func (s *Server) whoIs(ctx context.Context) (*chat.Person, error) {
+	personID := s.sessions.GetInt64(ctx, sessionPerson)
+	if personID == 0 {
+		return nil, nil
+	}
+	me, err := s.store.Person(ctx, personID)
+	var refusal *chat.Error
+	if errors.As(err, &refusal) {
+		return nil, nil // from another database
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &me, nil
+}
+
+// noteVisit holds nickname and session for longer, at most once a day.
+func (s *Server) noteVisit(r *http.Request, me *chat.Person) error {
+	today := s.now().Unix() / 86400
+	if r.Method != http.MethodGet || s.sessions.GetInt64(r.Context(), sessionDay) == today {
+		return nil
+	}
+	if err := s.store.Hold(r.Context(), me.ID); err != nil {
+		return err
+	}
+	s.sessions.Put(r.Context(), sessionDay, today)
+	s.sessions.SetDeadline(r.Context(), s.now().Add(sessionFor))
+	return nil
+}
+
+// me is the person who asks, or nil.
+func me(r *http.Request) *chat.Person {
+	p, _ := r.Context().Value(keyMe).(*chat.Person)
+	return p
+}
+
+// needMe is me, or the refusal that asks for a nickname.
+func needMe(r *http.Request) (chat.Person, error) {
+	if p := me(r); p != nil {
+		return *p, nil
+	}
+	return chat.Person{}, chat.Refuse(chat.Unnamed, chat.NeedNickname)
+}
+
+// page is what every page shows of who asks and how.
+func (s *Server) page(r *http.Request) views.Page {
+	p := views.Page{Lang: s.lang(r), Me: me(r), Path: "/"}
+	if r.Method == http.MethodGet {
+		p.Path = r.URL.RequestURI()
+	}
+	if c, err := r.Cookie("theme"); err == nil && (c.Value == "light" || c.Value == "dark") {
+		p.Theme = c.Value
+	}
+	return p
+}
+
+// browserCookie names a browser, with or without a session, so that its open
+// pages can be counted. It is no secret and opens nothing.
+const browserCookie = "browser"
+
+func (s *Server) knowBrowser(w http.ResponseWriter, r *http.Request) {
+	if _, err := r.Cookie(browserCookie); err != nil {
+		s.setCookie(w, browserCookie, rand.Text(), true)
+	}
+}
+
+func (s *Server) setCookie(w http.ResponseWriter, name, value string, httpOnly bool) {
+	http.SetCookie(w, &http.Cookie{
+		Name: name, Value: value, Path: "/", MaxAge: int((365 * 24 * time.Hour).Seconds()),
+		HttpOnly: httpOnly, Secure: s.cfg.Secure(), SameSite: http.SameSiteLaxMode,
+	})
+}
+
+func (s *Server) getSession(w http.ResponseWriter, r *http.Request) error {
+	p := s.page(r)
+	f := views.Field{}
+	if p.Me != nil {
+		f.Value = p.Me.Nickname
+	}
+	s.show(w, r, http.StatusOK, views.SessionPage(p, f, localPath(r.URL.Query().Get("next"))))
+	return nil
+}
+
+// postSession takes a nickname, or changes it for somebody who has one.
+func (s *Server) postSession(w http.ResponseWriter, r *http.Request) error {
+	if err := parseForm(r); err != nil {
+		return err
+	}
+	typed, next := r.PostForm.Get("nickname"), localPath(r.PostForm.Get("next"))
+	if pick := r.PostForm.Get("pick"); pick != "" {
+		typed = pick
+	}
+	err := s.takeNickname(r, typed)
+	var refusal *chat.Error
+	if errors.As(err, &refusal) && refusal.Field == "nickname" && !wantsJSON(r) {
+		p := s.page(r)
+		p.Path = next
+		s.show(w, r, status(refusal), views.SessionPage(p, field(p.Lang, "nickname", typed, refusal), next))
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	http.Redirect(w, r, next, http.StatusSeeOther)
+	return nil
+}
+
+func (s *Server) takeNickname(r *http.Request, typed string) error {
+	nick, err := chat.ParseNickname(typed, s.cfg.Nickname)
+	if err != nil {
+		return err
+	}
+	if person := me(r); person != nil {
+		renamed, revs, err := s.store.Rename(r.Context(), person.ID, nick, s.cfg.Nickname)
+		if err != nil {
+			return err
+		}
+		for _, at := range revs {
+			s.bus.Wake(at.RoomID, at.Rev)
+		}
+		s.presence.Renamed(renamed)
+		s.bus.Tell(toldRenamed, renamed)
+		return nil
+	}
+	addr, _ := s.clientAddr(r)
+	if !s.limits.mayTakeNickname(addr, s.now()) {
+		return chat.Refuse(chat.TooMany, chat.TooManyNames)
+	}
+	person, err := s.store.Enter(r.Context(), nick, s.cfg.Nickname)
+	if err != nil {
+		return err
+	}
+	if err := s.sessions.RenewToken(r.Context()); err != nil {
+		return err
+	}
+	s.sessions.Put(r.Context(), sessionPerson, person.ID)
+	s.sessions.Put(r.Context(), sessionDay, s.now().Unix()/86400)
+	return nil
+}
+
+func (s *Server) postSessionEnd(w http.ResponseWriter, r *http.Request) error {
+	token := s.sessions.Token(r.Context())
+	if err := s.sessions.Destroy(r.Context()); err != nil {
+		return err
+	}
+	if token != "" {
+		ended := sessionName(token)
+		s.streams.endSession(ended)
+		s.bus.Tell(toldSignedOut, ended)
+	}
+	http.Redirect(w, r, "/", http.StatusSeeOther)
+	return nil
+}
+
+// postPreferences remembers language and appearance in cookies: they belong
+// to the browser, with or without a session.
+func (s *Server) postPreferences(w http.ResponseWriter, r *http.Request) error {
+	if err := parseForm(r); err != nil {
+		return err
+	}
+	if code := r.PostForm.Get("lang"); code == "en" || code == "zh" {
+		s.setCookie(w, "lang", code, true)
+	}
+	if theme := r.PostForm.Get("theme"); theme == "system" || theme == "light" || theme == "dark" {
+		s.setCookie(w, "theme", theme, true)
+	}
+	http.Redirect(w, r, localPath(r.PostForm.Get("next")), http.StatusSeeOther)
+	return nil
+}
+
+// getOwnCSS is what makes a person's own things visible. It is the same for
+// all time, so a browser asks once.
+func (s *Server) getOwnCSS(w http.ResponseWriter, r *http.Request) error {
+	personID, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
+	if err != nil || personID < 1 {
+		return chat.Refuse(chat.NotFound, chat.NoSuchPage)
+	}
+	w.Header().Set("Content-Type", "text/css; charset=utf-8")
+	w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
+	_, err = w.Write([]byte(views.OwnCSS(personID)))
+	return ignoreWrite(err)
+}
+
+// localPath lets a form lead back to a page of ours only.
+func localPath(next string) string {
+	if !strings.HasPrefix(next, "/") || strings.HasPrefix(next, "//") || strings.ContainsAny(next, "\\\r\n\t") {
+		return "/"
+	}
+	return next
+}
+
+// parseForm reads a posted form; one that can't be read is a 400.
+func parseForm(r *http.Request) error {
+	var err error
+	if strings.HasPrefix(r.Header.Get("Content-Type"), "multipart/form-data") {
+		err = r.ParseMultipartForm(1 << 20)
+	} else {
+		err = r.ParseForm()
+	}
+	var tooBig *http.MaxBytesError
+	if errors.As(err, &tooBig) {
+		return err
+	}
+	if err != nil {
+		return chat.Refuse(chat.Malformed, chat.FormMalformed)
+	}
+	return nil
+}

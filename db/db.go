@@ -1,0 +1,182 @@
+// Package db keeps everything that must survive: people, rooms, messages and
+// sessions, in Postgres. The Store has one file per subject, with the SQL
+// beside the method that runs it.
+//
+// Its one invariant is the room's number. Whatever changes in what a room
+// shows takes the next rooms.rev in the transaction that makes the change,
+// under the room's row lock. Numbers therefore become visible in order and
+// without gaps: who has seen everything up to 4183 has missed nothing before.
+//
+// The package knows neither browsers nor HTML, and it tells nobody: callers
+// announce a new number on the bus after the method has returned.
+package db
+
+import (
+	"context"
+	"database/sql/driver"
+	"embed"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+)
+
+// Migrations holds the numbered SQL files in the folder migrations.
+//
+//go:embed migrations/*.sql
+var Migrations embed.FS
+
+// Migrate brings the database at the connection string up to date. Nodes that
+// start together take turns by an advisory lock.
+func Migrate(ctx context.Context, url string) error {
+	conn, err := sqlx.Open("postgres", url)
+	if err != nil {
+		return fmt.Errorf("open the database to migrate it: %w", err)
+	}
+	defer conn.Close()
+	files, err := fs.Sub(Migrations, "migrations")
+	if err != nil {
+		return err
+	}
+	locker, err := lock.NewPostgresSessionLocker()
+	if err != nil {
+		return err
+	}
+	provider, err := goose.NewProvider(goose.DialectPostgres, conn.DB, files, goose.WithSessionLocker(locker))
+	if err != nil {
+		return fmt.Errorf("prepare migrations: %w", err)
+	}
+	if _, err := provider.Up(ctx); err != nil {
+		return fmt.Errorf("migrate the database: %w", err)
+	}
+	return nil
+}
+
+// Store reads and writes. It is safe for concurrent use.
+type Store struct {
+	// DB is for the session store only; everything else uses the methods.
+	DB    *sqlx.DB
+	epoch string
+	now   func() time.Time
+	says  sayQueue
+
+	lockRoom, findNonces, addMessages, moveRoom, joinRoom *sqlx.Stmt
+	changes, changedPeople, roomBySlug, roomByID          *sqlx.Stmt
+	newest, before, after                                 *sqlx.Stmt
+}
+
+// Options for Open; the zero value is good for production.
+type Options struct {
+	Connections int              // most open connections, default 20
+	Now         func() time.Time // default time.Now
+}
+
+// Open migrates the database and returns its Store.
+func Open(ctx context.Context, url string, opt Options) (*Store, error) {
+	if opt.Connections == 0 {
+		opt.Connections = 20
+	}
+	if opt.Now == nil {
+		opt.Now = time.Now
+	}
+	if err := Migrate(ctx, url); err != nil {
+		return nil, err
+	}
+	conn, err := sqlx.ConnectContext(ctx, "postgres", url)
+	if err != nil {
+		return nil, fmt.Errorf("connect to the database: %w", err)
+	}
+	conn.SetMaxOpenConns(opt.Connections)
+	conn.SetMaxIdleConns(opt.Connections)
+	s := &Store{DB: conn, now: opt.Now}
+	s.says.waiting = make(map[int64][]*pendingSay)
+	if err := conn.GetContext(ctx, &s.epoch, `select epoch from house`); err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("read the epoch: %w", err)
+	}
+	for _, p := range []struct {
+		into **sqlx.Stmt
+		sql  string
+	}{
+		{&s.lockRoom, lockRoomSQL}, {&s.findNonces, findNoncesSQL}, {&s.addMessages, addMessagesSQL},
+		{&s.moveRoom, moveRoomSQL}, {&s.joinRoom, joinRoomSQL}, {&s.changes, changesSQL},
+		{&s.changedPeople, changedPeopleSQL}, {&s.roomBySlug, roomBySlugSQL}, {&s.roomByID, roomByIDSQL},
+		{&s.newest, newestSQL}, {&s.before, beforeSQL}, {&s.after, afterSQL},
+	} {
+		if *p.into, err = conn.PreparexContext(ctx, p.sql); err != nil {
+			conn.Close()
+			return nil, fmt.Errorf("prepare %q: %w", p.sql, err)
+		}
+	}
+	return s, nil
+}
+
+// Close ends all connections.
+func (s *Store) Close() error { return s.DB.Close() }
+
+// Epoch is the random name of this database, the first part of its cursors.
+func (s *Store) Epoch() string { return s.epoch }
+
+// Ping tells whether the database answers.
+func (s *Store) Ping(ctx context.Context) error { return s.DB.PingContext(ctx) }
+
+// IsAway tells whether the error means that the database could not be
+// reached or is stopping, so that trying again later makes sense.
+func IsAway(err error) bool {
+	var netErr net.Error
+	var pqErr *pq.Error
+	switch {
+	case errors.As(err, &pqErr):
+		switch pqErr.Code.Class() {
+		case "08", "53", "57", "58": // connection, resources, operator, system
+			return true
+		}
+		return pqErr.Code == "25006" // read-only: a standby, or a fail-over under way
+	case errors.As(err, &netErr), errors.Is(err, driver.ErrBadConn), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return true
+	}
+	return false
+}
+
+// reading runs a read and repeats it once when the connection turned out to
+// be dead: after a restart of Postgres every pooled connection fails once.
+func reading(ctx context.Context, read func() error) error {
+	err := read()
+	for try := 0; try < 3 && err != nil && IsAway(err) && ctx.Err() == nil; try++ {
+		select {
+		case <-time.After(time.Duration(20*(try+1)) * time.Millisecond):
+		case <-ctx.Done():
+		}
+		err = read()
+	}
+	return err
+}
+
+// inTx runs the function in one transaction.
+func (s *Store) inTx(ctx context.Context, do func(*sqlx.Tx) error) error {
+	tx, err := s.DB.BeginTxx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback() // without effect once committed
+	if err := do(tx); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
+// isUnique names the violated unique constraint, or "".
+func isUnique(err error) string {
+	var pqErr *pq.Error
+	if errors.As(err, &pqErr) && pqErr.Code == "23505" {
+		return pqErr.Constraint
+	}
+	return ""
+}

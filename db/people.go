@@ -1,0 +1,177 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+
+	"parlor/app/chat"
+)
+
+// HoldFor is how long a nickname is held after its person's last visit.
+const HoldFor = 90 * 24 * time.Hour
+
+// Hues is how many seal colours there are.
+const Hues = 36
+
+type personRow struct {
+	ID       int64  `db:"id"`
+	Nickname string `db:"nickname"`
+	Hue      int    `db:"hue"`
+}
+
+func (p personRow) person() chat.Person {
+	return chat.Person{ID: p.ID, Nickname: p.Nickname, Hue: p.Hue}
+}
+
+// Enter makes a person with the nickname. When it is taken, or looks like one
+// that is, the refusal carries two free suggestions.
+func (s *Store) Enter(ctx context.Context, nick chat.Nickname, most int) (chat.Person, error) {
+	var row personRow
+	err := s.inTx(ctx, func(tx *sqlx.Tx) error {
+		if err := s.release(ctx, tx, nick); err != nil {
+			return err
+		}
+		now := s.now()
+		return tx.GetContext(ctx, &row, `
+			insert into people (nickname, folded, skeleton, hue, held_until, created_at)
+			values ($1, $2, $3, $4, $5, $6) returning id, nickname, hue`,
+			nick.Shown, nick.Folded, nick.Skeleton, rand.IntN(Hues), now.Add(HoldFor), now)
+	})
+	if err != nil {
+		return chat.Person{}, fmt.Errorf("enter as %q: %w", nick.Shown, s.nicknameTaken(ctx, err, nick, most, 0))
+	}
+	return row.person(), nil
+}
+
+// RoomRev is a room's number after a change, to be announced on the bus.
+type RoomRev struct {
+	RoomID int64 `db:"room_id"`
+	Rev    int64 `db:"rev"`
+}
+
+// Rename gives a person another nickname. Every room in which the person has
+// spoken takes its next number for it; these are returned.
+func (s *Store) Rename(ctx context.Context, personID int64, nick chat.Nickname, most int) (chat.Person, []RoomRev, error) {
+	var row personRow
+	var revs []RoomRev
+	err := s.inTx(ctx, func(tx *sqlx.Tx) error {
+		if err := s.release(ctx, tx, nick); err != nil {
+			return err
+		}
+		if err := tx.GetContext(ctx, &row, `
+			update people set nickname = $2, folded = $3, skeleton = $4 where id = $1 returning id, nickname, hue`,
+			personID, nick.Shown, nick.Folded, nick.Skeleton); err != nil {
+			return err
+		}
+		// Rooms are locked in the order of their ids, so that two renames
+		// can't wait for each other.
+		if err := tx.SelectContext(ctx, &revs, `
+			with mine as (
+				select r.id from rooms r join memberships b on b.room_id = r.id
+				where b.person_id = $1 order by r.id for update of r)
+			update rooms set rev = rev + 1 from mine where rooms.id = mine.id
+			returning rooms.id as room_id, rooms.rev`, personID); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, `
+			update memberships b set rev = r.rev from rooms r where r.id = b.room_id and b.person_id = $1`, personID)
+		return err
+	})
+	if err != nil {
+		return chat.Person{}, nil, fmt.Errorf("rename person %d: %w", personID, s.nicknameTaken(ctx, err, nick, most, personID))
+	}
+	return row.person(), revs, nil
+}
+
+// release frees a nickname that nobody has used for HoldFor.
+func (s *Store) release(ctx context.Context, tx *sqlx.Tx, nick chat.Nickname) error {
+	_, err := tx.ExecContext(ctx, `update people set folded = null, skeleton = null
+		where (folded = $1 or skeleton = $2) and held_until < $3`, nick.Folded, nick.Skeleton, s.now())
+	return err
+}
+
+// nicknameTaken turns a violated uniqueness into a refusal with suggestions.
+func (s *Store) nicknameTaken(ctx context.Context, err error, nick chat.Nickname, most int, personID int64) error {
+	if isUnique(err) == "" {
+		return err
+	}
+	var holder struct {
+		Nickname string `db:"nickname"`
+		Same     bool   `db:"same"`
+	}
+	err = s.DB.GetContext(ctx, &holder, `select nickname, folded = $1 as same from people
+		where (folded = $1 or skeleton = $2) and id <> $3 order by same desc limit 1`, nick.Folded, nick.Skeleton, personID)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return err
+	}
+	refusal := &chat.Error{Kind: chat.Conflict, Field: "nickname", Reason: chat.NicknameTaken, Args: []any{nick.Shown}}
+	if !holder.Same {
+		refusal.Reason, refusal.Args = chat.NicknameLookAlike, []any{holder.Nickname}
+	}
+	refusal.Suggestions, err = s.freeNicknames(ctx, nick.Suggestions(most), most, 2)
+	if err != nil {
+		return err
+	}
+	return refusal
+}
+
+// freeNicknames picks the first of the candidates that could be taken now.
+func (s *Store) freeNicknames(ctx context.Context, candidates []string, most, wanted int) ([]string, error) {
+	nicks := make([]chat.Nickname, 0, len(candidates))
+	folded, skeletons := make([]string, 0, len(candidates)), make([]string, 0, len(candidates))
+	for _, c := range candidates {
+		if nick, err := chat.ParseNickname(c, most); err == nil {
+			nicks = append(nicks, nick)
+			folded, skeletons = append(folded, nick.Folded), append(skeletons, nick.Skeleton)
+		}
+	}
+	var taken []struct {
+		Folded   string `db:"folded"`
+		Skeleton string `db:"skeleton"`
+	}
+	if err := s.DB.SelectContext(ctx, &taken, `select folded, skeleton from people
+		where folded = any($1) or skeleton = any($2)`, folded, skeletons); err != nil {
+		return nil, fmt.Errorf("look for free nicknames: %w", err)
+	}
+	used := make(map[string]bool)
+	for _, t := range taken {
+		used["f"+t.Folded], used["s"+t.Skeleton] = true, true
+	}
+	var free []string
+	for _, n := range nicks {
+		if len(free) < wanted && !used["f"+n.Folded] && !used["s"+n.Skeleton] {
+			free = append(free, n.Shown)
+			used["f"+n.Folded], used["s"+n.Skeleton] = true, true
+		}
+	}
+	return free, nil
+}
+
+// Person reads one person.
+func (s *Store) Person(ctx context.Context, id int64) (chat.Person, error) {
+	var row personRow
+	err := reading(ctx, func() error {
+		return s.DB.GetContext(ctx, &row, `select id, nickname, hue from people where id = $1`, id)
+	})
+	if errors.Is(err, sql.ErrNoRows) {
+		return chat.Person{}, chat.Refuse(chat.NotFound, chat.NoSuchPage)
+	} else if err != nil {
+		return chat.Person{}, fmt.Errorf("read person %d: %w", id, err)
+	}
+	return row.person(), nil
+}
+
+// Hold notes a visit: the nickname is held for HoldFor from now.
+func (s *Store) Hold(ctx context.Context, personID int64) error {
+	if _, err := s.DB.ExecContext(ctx, `update people set held_until = $2 where id = $1`,
+		personID, s.now().Add(HoldFor)); err != nil {
+		return fmt.Errorf("hold the nickname of person %d: %w", personID, err)
+	}
+	return nil
+}

@@ -1,0 +1,100 @@
+// Command parlor is a chat that people open in a browser: one program, and
+// Postgres for its history.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"parlor/app"
+	"parlor/db"
+	"parlor/db/postgres"
+	"parlor/static"
+)
+
+func main() {
+	cfg, err := app.ReadConfig(os.Args[1:], os.Getenv, os.Stderr)
+	if errors.Is(err, flag.ErrHelp) {
+		return
+	}
+	if err == nil {
+		err = run(cfg)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "parlor:", err)
+		os.Exit(1)
+	}
+}
+
+// run composes the program, serves until it is told to stop, and takes it
+// apart in the opposite order.
+func run(cfg app.Config) error {
+	log := slog.Default()
+	stop, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer cancel()
+	if err := static.Check(); err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", cfg.Addr)
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w", cfg.Addr, err)
+	}
+	defer listener.Close()
+
+	url := cfg.DatabaseURL
+	if url == "" {
+		cluster, err := postgres.Start(stop, postgres.Config{Dir: cfg.Data, Bin: os.Getenv("PARLOR_POSTGRES_BIN")})
+		if err != nil {
+			return err
+		}
+		defer cluster.Stop()
+		url = cluster.URL("parlor")
+	}
+	store, err := db.Open(stop, url, db.Options{Connections: cfg.DatabaseConnections})
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	life, end := context.WithCancel(context.Background()) // of what runs beside requests
+	defer end()
+	server, err := app.New(life, cfg, url, store, log)
+	if err != nil {
+		return err
+	}
+
+	web := &http.Server{
+		Handler:           server,
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       60 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    32 << 10,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
+	web.RegisterOnShutdown(server.Drain)
+	failed := make(chan error, 1)
+	go func() { failed <- web.Serve(listener) }()
+	log.Info("Parlor is open", "address", listener.Addr().String())
+
+	select {
+	case err := <-failed:
+		return fmt.Errorf("serve: %w", err)
+	case <-stop.Done():
+	}
+	cancel() // a second signal ends the program at once
+	log.Info("stopping: no new requests, those under way are finished")
+	ctx, cancelWait := context.WithTimeout(context.Background(), 15*time.Second)
+	defer cancelWait()
+	if err := web.Shutdown(ctx); err != nil {
+		log.Warn("some requests did not finish in time", "err", err)
+	}
+	return nil
+}

@@ -1,0 +1,202 @@
+// Package views turns what it is given into HTML: templ components, one file
+// per piece of the page, and pure functions of their arguments. It asks
+// nothing of anybody: no database, no request, no clock.
+//
+// What goes over a stream to many people (messages, rooms in a list, who is
+// here) holds nothing that depends on who looks. What is mine follows from
+// data-author and a small style sheet per person (see OwnCSS).
+package views
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/a-h/templ"
+
+	"parlor/app/chat"
+	"parlor/app/i18n"
+)
+
+// Page is what every whole page needs to know.
+type Page struct {
+	Lang  i18n.Lang
+	Theme string       // "light", "dark" or "" for the system's choice
+	Path  string       // of this page, to come back to
+	Me    *chat.Person // nil: somebody who only looks
+}
+
+// MyID is the person's id, or 0.
+func (p Page) MyID() int64 {
+	if p.Me == nil {
+		return 0
+	}
+	return p.Me.ID
+}
+
+// Field is a form field as it was filled in, with what is wrong about it.
+type Field struct {
+	Value       string
+	Error       string
+	Suggestions []string
+}
+
+// LobbyRoom is a room in a list, with the number of people who are there.
+type LobbyRoom struct {
+	chat.Glance
+	Here   int
+	People []chat.Person // some of them, for their seals
+}
+
+// History is a piece of a room's messages in the page.
+type History struct {
+	Room         chat.Room // as it was when the messages were read
+	Cursor       string    // and the cursor of that moment
+	Messages     []chat.Message
+	Older, Newer bool
+	// Missed, if not 0, is how many messages came while the reader was away,
+	// and MissedFrom the seq before the first of them.
+	Missed, MissedFrom int64
+}
+
+// Tail tells whether this is the newest end of the room.
+func (h History) Tail() bool { return !h.Newer }
+
+// RoomPage is everything a room's page shows.
+type RoomPage struct {
+	Page
+	History
+	Rooms      []LobbyRoom
+	Here       []chat.Person
+	Typing     []chat.Person
+	Tab        string // a random name for this opened page
+	Nonce      string // for the plain form
+	Body       Field  // what was typed, after a refusal
+	Newest     string // URL of the room's newest page
+	TargetSeq  int64  // a message to point at, or 0
+	StreamOpts string
+}
+
+// roomURL is the address of a room.
+func roomURL(r chat.Room) string { return "/rooms/" + url.PathEscape(r.Slug) }
+
+func messageURL(r chat.Room, seq int64) string {
+	return roomURL(r) + "/messages/" + id(seq)
+}
+
+func permalink(r chat.Room, seq int64) string {
+	return messageURL(r, seq) + "#m-" + id(seq)
+}
+
+func id(n int64) string { return strconv.FormatInt(n, 10) }
+
+func hue(p chat.Person) string { return "h" + strconv.Itoa(p.Hue) }
+
+func messageClass(m chat.Message) string {
+	class := "message"
+	if m.First {
+		class += " first"
+	}
+	if m.Deleted() {
+		class += " deleted"
+	}
+	return class
+}
+
+// clock is the time of day in UTC; static/room.js writes the reader's own.
+func clock(t time.Time) string { return t.UTC().Format("15:04") }
+
+func machineTime(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
+func fullTime(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
+
+// day is the heading of a day in UTC, for readers without script.
+func day(l i18n.Lang, m chat.Message) string {
+	if !m.NewDay {
+		return ""
+	}
+	if l == i18n.Chinese {
+		return m.SaidAt.UTC().Format("2006年1月2日")
+	}
+	return m.SaidAt.UTC().Format("Monday, 2 January 2006")
+}
+
+// excerpt is the beginning of a message on one line.
+func excerpt(body string) string {
+	line := strings.Join(strings.Fields(body), " ")
+	if runes := []rune(line); len(runes) > 120 {
+		return string(runes[:120]) + "…"
+	}
+	return line
+}
+
+// signals writes the page's first signals. They are an expression to
+// Datastar, and JSON is one without surprises.
+func signals(s map[string]any) string {
+	js, err := json.Marshal(s)
+	if err != nil {
+		panic(fmt.Sprintf("views: signals can't be written as JSON: %v", err)) // a mistake in our own types
+	}
+	return string(js)
+}
+
+// streamCall opens the page's stream. The text is the same each time, so that
+// opening it afresh ends the one before.
+//
+// It tries for ever, soon and with a short limit, in hidden tabs too; what it
+// sends is only what names the page and where it stands.
+const streamCall = `@get(el.dataset.stream, {filterSignals: {include: /^(cursor|tab|opens)$/}, openWhenHidden: true, ` +
+	`retry: 'always', retryInterval: 500, retryMaxWait: 2000, retryMaxCount: Infinity})`
+
+// streamEffect opens the stream at once and whenever $opens is raised.
+const streamEffect = `$opens; @peek(() => { $_last = Date.now(); ` + streamCall + ` })`
+
+// rewind takes the page's cursor back to the moment at which a piece of
+// history was read, when the stream is already beyond it, and opens the
+// stream from there. Else a change of that history that came in between would
+// be missed: its message was not on the page yet. Repeats are harmless.
+//
+// It is an attribute inside the patch itself, so nothing comes between.
+func rewind(cursor string) string {
+	epoch, rev, _ := strings.Cut(cursor, ".")
+	return fmt.Sprintf("Number($cursor.split('.')[1]) > %s && ($cursor = '%s.%s', $opens++)", rev, epoch, rev)
+}
+
+// catchUp asks for the shown window afresh. It runs in pages that are not at
+// the end when a gap was too long to be replayed.
+const catchUp = `$_behind && @peek(() => {
+	const log = document.getElementById('log'), seqs = log.querySelectorAll(':scope > article');
+	if (document.querySelector('.scroll.at-end #log.tail')) return;
+	log.classList.remove('tail');
+	@get(el.dataset.catchup + '?from=' + (seqs[0]?.dataset.seq ?? 0) + '&to=' + (seqs[seqs.length - 1]?.dataset.seq ?? 0),
+		{filterSignals: {include: /^$/}, retry: 'error', retryInterval: 500, retryMaxWait: 2000, retryMaxCount: Infinity}) })`
+
+// toEnd leads to the newest messages: there by scrolling when they are on the
+// page, else by the newest page.
+const toEnd = `document.querySelector('#log.tail')
+	? document.getElementById('end').scrollIntoView({block: 'end'})
+	: @get(el.href, {filterSignals: {include: /^$/}, retryMaxCount: 3})`
+
+// moreCall loads history beyond one edge of what is shown.
+func moreCall(param, edge string) string {
+	return fmt.Sprintf(`@get(el.dataset.more + '?%s=' + (document.querySelector('#log > article:%s')?.dataset.seq ?? 1), `+
+		`{filterSignals: {include: /^$/}, requestCancellation: 'disabled', retry: 'error'})`, param, edge)
+}
+
+// OwnCSS is the style sheet that makes a person's own things theirs on pages
+// that are the same for everyone. Hidden is not forbidden: the server checks.
+func OwnCSS(personID int64) string {
+	n := id(personID)
+	return strings.ReplaceAll(`.message[data-author="N"]:not(.deleted) .own,[data-maker="N"] .own{display:inline-grid}`+
+		`.typing [data-person="N"]{display:none}`+
+		`.typing:not(:has([data-person]:not([data-person="N"]))){visibility:hidden}`, "N", n)
+}
+
+// ActionError is what a form shows above its fields after a refusal.
+func actionError(f Field) bool { return f.Error != "" }
+
+// safeURL marks an address that this package built from escaped parts.
+func safeURL(s string) templ.SafeURL { return templ.SafeURL(s) }
