@@ -778,4 +778,3 @@ func TestShutdownSendsStreamsHomeAndLosesNothing(t *testing.T) {
 	s.server.Drain()
 	st.ends()
 }
-

@@ -252,8 +252,8 @@ func (v *person) until(what, js string, args ...any) {
 	v.t.Helper()
 	deadline := time.Now().Add(patience)
 	for {
-		res, err := v.page.Eval(js, args...)
-		if err == nil && truthy(res.Value.Raw()) {
+		res, err := v.page.Eval("(...args) => !!("+js+")(...args)", args...)
+		if err == nil && res.Value.Bool() {
 			return
 		}
 		if time.Now().After(deadline) {
@@ -261,20 +261,6 @@ func (v *person) until(what, js string, args ...any) {
 		}
 		time.Sleep(25 * time.Millisecond)
 	}
-}
-
-func truthy(v any) bool {
-	switch v := v.(type) {
-	case nil:
-		return false
-	case bool:
-		return v
-	case string:
-		return v != ""
-	case float64:
-		return v != 0
-	}
-	return true
 }
 
 // eval runs an expression and reads its result into a string.

@@ -38,9 +38,9 @@ func (l Lang) Code() string {
 	return "en"
 }
 
-// In the order of Langs. Who reads Chinese of any kind is served better by
-// simplified Chinese than by English.
-var matcher = language.NewMatcher([]language.Tag{language.English, language.SimplifiedChinese, language.TraditionalChinese})
+// In the order of Langs. Who reads traditional Chinese gets simplified, too:
+// it is nearer than English (CLDR language matching).
+var matcher = language.NewMatcher([]language.Tag{language.English, language.SimplifiedChinese})
 
 // Match finds the language: the one chosen before, if the cookie holds its
 // Code, or the best for the browser's Accept-Language (RFC 9110, 12.5.4).
@@ -55,10 +55,8 @@ func Match(cookie, acceptLanguage string) Lang {
 	if err != nil {
 		return English
 	}
-	if _, index, confidence := matcher.Match(tags...); confidence > language.No && index > 0 {
-		return Chinese
-	}
-	return English
+	_, index, _ := matcher.Match(tags...)
+	return Langs[index]
 }
 
 // Text is one sentence or label.
