@@ -1,0 +1,431 @@
+package db_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"parlor/app/chat"
+	"parlor/db"
+	"parlor/db/dbtest"
+)
+
+func TestMain(m *testing.M) { dbtest.Main(m) }
+
+// house is a store over a database of its own, with a clock to set.
+type house struct {
+	*db.Store
+	t   testing.TB
+	now time.Time
+}
+
+func newHouse(t testing.TB) *house {
+	t.Helper()
+	h := &house{t: t, now: time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)}
+	store, err := db.Open(context.Background(), dbtest.New(t), db.Options{Connections: 8, Now: func() time.Time { return h.now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { store.Close() })
+	h.Store = store
+	return h
+}
+
+func (h *house) enter(nickname string) chat.Person {
+	h.t.Helper()
+	nick, err := chat.ParseNickname(nickname, 32)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	p, err := h.Enter(context.Background(), nick, 32)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return p
+}
+
+func (h *house) say(room int64, by chat.Person, body string) db.Said {
+	h.t.Helper()
+	said, err := h.Say(context.Background(), room, by.ID, db.NewNonce(), body)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return said
+}
+
+func reason(err error) chat.Reason {
+	var refusal *chat.Error
+	if errors.As(err, &refusal) {
+		return refusal.Reason
+	}
+	return ""
+}
+
+// Sixteen people post at once: numbers have no gaps, ordinals count, and every
+// post is there once.
+func TestSimultaneousPostsAreNumberedWithoutGaps(t *testing.T) {
+	h := newHouse(t)
+	var wg sync.WaitGroup
+	for i := range 16 {
+		p := h.enter(fmt.Sprint("person ", i))
+		wg.Go(func() {
+			for n := range 25 {
+				if _, err := h.Say(context.Background(), 1, p.ID, db.NewNonce(), fmt.Sprintf("%d of %d", n, p.ID)); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	c, err := h.Changes(context.Background(), 1, 250)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Room.Rev != 400 || c.Room.Said != 400 || len(c.Messages) != 150 {
+		t.Fatalf("rev %d, said %d, %d messages after 250", c.Room.Rev, c.Room.Said, len(c.Messages))
+	}
+	for i, m := range c.Messages {
+		if want := int64(251 + i); m.Seq != want || m.Rev != want || m.Ordinal != want {
+			t.Fatalf("message %d has seq %d, rev %d, ordinal %d", want, m.Seq, m.Rev, m.Ordinal)
+		}
+	}
+}
+
+// The same post many times at once, within a batch and across batches, is
+// stored once and answered alike.
+func TestSameNonceIsStoredOnce(t *testing.T) {
+	h := newHouse(t)
+	ann := h.enter("Ann")
+	nonce := db.NewNonce()
+	var mu sync.Mutex
+	seqs := make(map[int64]int)
+	var wg sync.WaitGroup
+	for range 40 {
+		wg.Go(func() {
+			said, err := h.Say(context.Background(), 1, ann.ID, nonce, "once")
+			if err != nil {
+				t.Error(err)
+			}
+			mu.Lock()
+			seqs[said.Seq]++
+			mu.Unlock()
+		})
+	}
+	wg.Wait()
+	page, _ := h.Page(context.Background(), 1, db.Place{})
+	if len(seqs) != 1 || len(page.Messages) != 1 || page.Room.Said != 1 {
+		t.Fatalf("answers %v, %d messages, said %d", seqs, len(page.Messages), page.Room.Said)
+	}
+	bob := h.enter("Bob")
+	if said, err := h.Say(context.Background(), 1, bob.ID, nonce, "another's"); err != nil || said.Seq != 2 {
+		t.Fatalf("another person's same nonce: %v %v", said, err)
+	}
+}
+
+// One post that Postgres refuses fails alone, whoever shares its batch.
+func TestBadPostFailsAlone(t *testing.T) {
+	h := newHouse(t)
+	ann := h.enter("Ann")
+	var wg sync.WaitGroup
+	var failed sync.Map
+	for i := range 40 {
+		wg.Go(func() {
+			body := fmt.Sprint("fine ", i)
+			if i%10 == 3 {
+				body = "\x00 is not stored by Postgres"
+			}
+			if _, err := h.Say(context.Background(), 1, ann.ID, db.NewNonce(), body); err != nil {
+				failed.Store(i, true)
+			}
+		})
+	}
+	wg.Wait()
+	for i := range 40 {
+		if _, bad := failed.Load(i); bad != (i%10 == 3) {
+			t.Errorf("post %d: failed %v", i, bad)
+		}
+	}
+	page, _ := h.Page(context.Background(), 1, db.Place{})
+	if page.Room.Said != 36 || page.Room.Rev != 36 {
+		t.Fatalf("said %d, rev %d", page.Room.Said, page.Room.Rev)
+	}
+}
+
+func TestChangesAreOneRowForEachMessageInOrder(t *testing.T) {
+	h := newHouse(t)
+	ctx := context.Background()
+	ann := h.enter("Ann")
+	for _, body := range []string{"one", "two", "three"} {
+		h.say(1, ann, body)
+	}
+	for _, body := range []string{"uno", "eins", "一"} {
+		if _, err := h.Edit(ctx, 1, 1, ann.ID, body); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := h.Delete(ctx, 1, 2, ann.ID); err != nil {
+		t.Fatal(err)
+	}
+	for after, want := range map[int64]string{
+		0: "1:一 2: 3:three", 1: "1:一 2: 3:three", 2: "1:一 2: 3:three", 3: "1:一 2:", 6: "2:", 7: "",
+	} {
+		c, err := h.Changes(ctx, 1, after)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, m := range c.Messages {
+			got = append(got, fmt.Sprintf("%d:%s", m.Seq, m.Body))
+		}
+		if s := strings.Join(got, " "); s != want || c.Room.Rev != 7 {
+			t.Errorf("after %d: %q at %d, want %q", after, s, c.Room.Rev, want)
+		}
+	}
+	c, _ := h.Changes(ctx, 1, 6)
+	if m := c.Messages[0]; !m.Deleted() || m.Body != "" {
+		t.Errorf("tombstone %+v", m)
+	}
+}
+
+func TestTooManyChangesAreNotReplayed(t *testing.T) {
+	h := newHouse(t)
+	ann := h.enter("Ann")
+	for i := range db.MostChanges + 1 {
+		h.say(1, ann, fmt.Sprint(i))
+	}
+	c, err := h.Changes(context.Background(), 1, 0)
+	if err != nil || !c.TooMany || len(c.Messages) != 0 {
+		t.Fatalf("%v, %d messages, %v", c.TooMany, len(c.Messages), err)
+	}
+	if c, _ = h.Changes(context.Background(), 1, 1); c.TooMany || len(c.Messages) != db.MostChanges {
+		t.Fatalf("%v, %d messages", c.TooMany, len(c.Messages))
+	}
+	count, first, err := h.SaidAfter(context.Background(), c.Room, 7)
+	if err != nil || count != db.MostChanges-6 || first != 8 {
+		t.Fatalf("%d said after 7, first %d, %v", count, first, err)
+	}
+}
+
+func TestRefusedChangesTakeNoNumber(t *testing.T) {
+	h := newHouse(t)
+	ctx := context.Background()
+	ann, bob := h.enter("Ann"), h.enter("Bob")
+	h.say(1, ann, "mine")
+	for name, c := range map[string]struct {
+		do   func() error
+		want chat.Reason
+	}{
+		"edit another's":   {func() error { _, err := h.Edit(ctx, 1, 1, bob.ID, "x"); return err }, chat.NotYours},
+		"delete another's": {func() error { _, err := h.Delete(ctx, 1, 1, bob.ID); return err }, chat.NotYours},
+		"edit unknown":     {func() error { _, err := h.Edit(ctx, 1, 9, ann.ID, "x"); return err }, chat.NoSuchMessage},
+		"unknown room":     {func() error { _, err := h.Edit(ctx, 99, 1, ann.ID, "x"); return err }, chat.NoSuchRoom},
+		"say nowhere":      {func() error { _, err := h.Say(ctx, 99, ann.ID, db.NewNonce(), "x"); return err }, chat.NoSuchRoom},
+		"not my room":      {func() error { _, err := h.ChangeRoom(ctx, 1, ann.ID, "x", ""); return err }, chat.NotYourRoom},
+		"same text":        {func() error { _, err := h.Edit(ctx, 1, 1, ann.ID, "mine"); return err }, ""},
+	} {
+		if got := reason(c.do()); got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+	room, err := h.Room(ctx, "parlor")
+	if err != nil || room.Rev != 1 {
+		t.Fatalf("rev %d, %v", room.Rev, err)
+	}
+}
+
+func TestGroupsBeginWithAuthorPauseAndDay(t *testing.T) {
+	h := newHouse(t)
+	ann, bob := h.enter("Ann"), h.enter("Bob")
+	h.say(1, ann, "first, new day")
+	h.say(1, ann, "same")
+	h.now = h.now.Add(4 * time.Minute)
+	h.say(1, ann, "still the same")
+	h.say(1, bob, "first: another author")
+	h.now = h.now.Add(chat.GroupGap)
+	h.say(1, bob, "first: a pause")
+	h.now = time.Date(2026, 11, 25, 0, 0, 1, 0, time.UTC)
+	h.say(1, bob, "first, new day")
+	page, _ := h.Page(context.Background(), 1, db.Place{})
+	for _, m := range page.Messages {
+		if m.First != strings.Contains(m.Body, "first") || m.NewDay != strings.Contains(m.Body, "new day") {
+			t.Errorf("%q: first %v, new day %v", m.Body, m.First, m.NewDay)
+		}
+	}
+}
+
+// The order is the room's number's, whatever the clock says.
+func TestClockSetBackDoesNotChangeTheOrder(t *testing.T) {
+	h := newHouse(t)
+	ann := h.enter("Ann")
+	for i := range 10 {
+		h.now = h.now.Add(-time.Hour)
+		h.say(1, ann, fmt.Sprint(i))
+	}
+	page, _ := h.Page(context.Background(), 1, db.Place{})
+	for i, m := range page.Messages {
+		if m.Body != fmt.Sprint(i) {
+			t.Fatalf("place %d: %q", i, m.Body)
+		}
+	}
+}
+
+func TestPagesMeetWithoutGapOrOverlap(t *testing.T) {
+	h := newHouse(t)
+	ctx := context.Background()
+	ann := h.enter("Ann")
+	const all = 3*db.PageSize + 7
+	for i := range all {
+		h.say(1, ann, fmt.Sprint(i+1))
+	}
+	var back []int64
+	page, err := h.Page(ctx, 1, db.Place{})
+	for {
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range slices.Backward(page.Messages) {
+			back = append(back, m.Seq)
+		}
+		if !page.Older {
+			break
+		}
+		page, err = h.Page(ctx, 1, db.Place{Before: page.Messages[0].Seq})
+		if !page.Newer {
+			t.Fatal("an older page says that nothing is newer")
+		}
+	}
+	slices.Reverse(back)
+	var forward []int64
+	page, err = h.Page(ctx, 1, db.Place{FromStart: true})
+	for {
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range page.Messages {
+			forward = append(forward, m.Seq)
+		}
+		if !page.Newer {
+			break
+		}
+		page, err = h.Page(ctx, 1, db.Place{After: page.Messages[len(page.Messages)-1].Seq})
+	}
+	if len(back) != all || !slices.Equal(back, forward) || !slices.IsSorted(back) {
+		t.Fatalf("%d back, %d forward, of %d", len(back), len(forward), all)
+	}
+	page, err = h.Page(ctx, 1, db.Place{Around: 80})
+	if err != nil || !page.Older || !page.Newer || len(page.Messages) != db.PageSize+1 || page.Messages[db.PageSize/2].Seq != 80 {
+		t.Fatalf("around 80: %v %d messages", err, len(page.Messages))
+	}
+	if _, err = h.Page(ctx, 1, db.Place{Around: 9999}); reason(err) != chat.NoSuchMessage {
+		t.Fatalf("around nothing: %v", err)
+	}
+}
+
+func TestNicknamesAreHeldAndReleased(t *testing.T) {
+	h := newHouse(t)
+	ctx := context.Background()
+	ann := h.enter("Ann")
+	nick, _ := chat.ParseNickname("ANN", 32)
+	_, err := h.Enter(ctx, nick, 32)
+	var refusal *chat.Error
+	if !errors.As(err, &refusal) || refusal.Reason != chat.NicknameTaken || len(refusal.Suggestions) != 2 {
+		t.Fatalf("%v", err)
+	}
+	for _, s := range refusal.Suggestions {
+		h.enter(s) // they are free indeed
+	}
+	h.now = h.now.Add(db.HoldFor - time.Hour)
+	if err := h.Hold(ctx, ann.ID); err != nil {
+		t.Fatal(err)
+	}
+	h.now = h.now.Add(2 * time.Hour)
+	if _, err := h.Enter(ctx, nick, 32); reason(err) != chat.NicknameTaken {
+		t.Fatalf("a held nickname was given away: %v", err)
+	}
+	h.now = h.now.Add(db.HoldFor)
+	other, err := h.Enter(ctx, nick, 32)
+	if err != nil || other.ID == ann.ID {
+		t.Fatalf("a released nickname: %v %v", other, err)
+	}
+	if p, err := h.Person(ctx, ann.ID); err != nil || p.Nickname != "Ann" {
+		t.Fatalf("the earlier person is shown as %q, %v", p.Nickname, err)
+	}
+}
+
+func TestRenameTakesANumberInEveryRoomOfThePerson(t *testing.T) {
+	h := newHouse(t)
+	ctx := context.Background()
+	ann := h.enter("Ann")
+	tea, err := h.MakeRoom(ctx, ann.ID, "Tea", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.say(1, ann, "here")
+	h.say(tea.ID, ann, "and here")
+	nick, _ := chat.ParseNickname("Anna", 32)
+	_, revs, err := h.Rename(ctx, ann.ID, nick, 32)
+	if err != nil || len(revs) != 2 {
+		t.Fatalf("%v %v", revs, err)
+	}
+	for _, at := range revs {
+		c, err := h.Changes(ctx, at.RoomID, at.Rev-1)
+		if err != nil || at.Rev != 2 || len(c.People) != 1 || c.People[0].Nickname != "Anna" || len(c.Messages) != 0 {
+			t.Errorf("room %d: %+v %v", at.RoomID, c, err)
+		}
+	}
+	same, _ := chat.ParseNickname("ANNA", 32)
+	if _, _, err := h.Rename(ctx, ann.ID, same, 32); err != nil {
+		t.Errorf("another spelling of one's own nickname: %v", err)
+	}
+}
+
+func TestSlugsOfARoomLeadToItForEver(t *testing.T) {
+	h := newHouse(t)
+	ctx := context.Background()
+	ann := h.enter("Ann")
+	room, err := h.MakeRoom(ctx, ann.ID, "Tea", "")
+	if err != nil || room.Slug != "tea" {
+		t.Fatalf("%+v %v", room, err)
+	}
+	if _, err := h.MakeRoom(ctx, ann.ID, "TEA", ""); reason(err) != chat.RoomNameTaken {
+		t.Errorf("same name: %v", err)
+	}
+	second, err := h.MakeRoom(ctx, ann.ID, "tea!", "")
+	if err != nil || second.Slug != "tea-2" {
+		t.Errorf("same slug, other name: %q %v", second.Slug, err)
+	}
+	room, err = h.ChangeRoom(ctx, room.ID, ann.ID, "Coffee", "strong")
+	if err != nil || room.Slug != "coffee" || room.Rev != 1 || room.AboutRev != 1 {
+		t.Fatalf("%+v %v", room, err)
+	}
+	for _, slug := range []string{"tea", "coffee"} {
+		if found, err := h.Room(ctx, slug); err != nil || found.ID != room.ID {
+			t.Errorf("%s: %v %v", slug, found, err)
+		}
+	}
+	if room, err = h.ChangeRoom(ctx, room.ID, ann.ID, "Tea", ""); err != nil || room.Slug != "tea" {
+		t.Errorf("renamed back: %q %v", room.Slug, err)
+	}
+	glances, err := h.Rooms(ctx, 2)
+	if err != nil || len(glances) != 2 {
+		t.Errorf("%d rooms listed, %v", len(glances), err)
+	}
+}
+
+func TestMigrationsOfManyNodesAtOnce(t *testing.T) {
+	url := dbtest.New(t)
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			if err := db.Migrate(context.Background(), url); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+}
