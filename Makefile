@@ -18,8 +18,8 @@ run: build ## start Parlor on http://localhost:8080 (ARGS="-addr :9000" or PARLO
 
 dev: generate ## like run; a saved .templ or .css file is seen in the browser at http://localhost:7331
 	@sh db/postgres/install.sh
-	@PARLOR_DEV=1 go tool templ generate -path views --watch --proxy=http://127.0.0.1:8080 --proxyport=7331 \
-		--open-browser=false --cmd="go run . $(ARGS)"
+	@PARLOR_DEV=1 go tool templ generate --watch --watch-pattern='(.+\.go$$)|(.+\.templ$$)|(.+/static/.+\.(css|js|svg)$$)' \
+		--ignore-pattern='(/data/)|(_test\.go$$)' --proxy=http://127.0.0.1:8080 --open-browser=false --cmd="go run . $(ARGS)"
 
 test: check ## all tests: units, HTTP, Postgres, and people in a browser
 	@sh db/postgres/install.sh

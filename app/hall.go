@@ -143,7 +143,11 @@ func (h *hall) peopleChanged(roomID int64) {
 }
 
 // showRoom puts who is here on the room's board if nobody did so yet.
-func (h *hall) showRoom(roomID int64) { h.showPeople(roomID) }
+func (h *hall) showRoom(roomID int64) {
+	if !h.s.hub.Has(roomBoard(roomID)) {
+		h.showPeople(roomID)
+	}
+}
 
 // run renders what changed, and lets time pass for presence.
 func (h *hall) run(ctx context.Context) {
@@ -165,11 +169,14 @@ func (h *hall) run(ctx context.Context) {
 			h.mu.Unlock()
 			for roomID := range changed {
 				h.showPeople(roomID)
+				h.s.announce(roomID, h.s.presence.Local(roomID))
 			}
 		case <-rooms.C:
 			h.showRooms(ctx)
 		case <-announce.C:
-			h.s.announcePeople()
+			for roomID, people := range h.s.presence.AllLocal() {
+				h.s.announce(roomID, people)
+			}
 		}
 	}
 }
@@ -323,12 +330,12 @@ func (s *Server) Told(node, kind string, data []byte) {
 	}
 }
 
-// announcePeople tells other nodes who is here, in pieces that fit.
-func (s *Server) announcePeople() {
-	for roomID, people := range s.presence.Local() {
-		for part := range slices.Chunk(people, 40) {
-			s.bus.Tell(toldHere, peopleIn{roomID, part})
-		}
+// announce tells other nodes who is in a room on this one, in pieces that
+// fit. It is done on every change, and for all rooms now and then, since what
+// is not repeated is forgotten (presence.Silence).
+func (s *Server) announce(roomID int64, people []chat.Person) {
+	for part := range slices.Chunk(people, 40) {
+		s.bus.Tell(toldHere, peopleIn{roomID, part})
 	}
 }
 

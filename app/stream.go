@@ -134,12 +134,14 @@ func (s *Server) serveStream(w http.ResponseWriter, r *http.Request,
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Accel-Buffering", "no") // nginx passes it on at once
 	out := http.NewResponseController(w)
-	write := func(frame []byte) error {
+	write := func(frames ...[]byte) error {
 		if err := out.SetWriteDeadline(s.now().Add(writeFor)); err != nil {
 			return err
 		}
-		if _, err := w.Write(frame); err != nil {
-			return err
+		for _, frame := range frames {
+			if _, err := w.Write(frame); err != nil {
+				return err
+			}
 		}
 		return out.Flush()
 	}
@@ -174,10 +176,8 @@ func (s *Server) serveStream(w http.ResponseWriter, r *http.Request,
 			}
 		case <-sub.Ready():
 			frames, ended := sub.Take()
-			for _, frame := range frames {
-				if err := write(frame); err != nil {
-					return nil
-				}
+			if err := write(frames...); err != nil {
+				return nil
 			}
 			if errors.Is(ended, live.ErrSlow) {
 				s.log.Info("cut a reader that was too slow", "request", requestID(r), "path", r.URL.Path)
@@ -271,7 +271,7 @@ func (s *streams) open(o *openStream, most, perAddress int) error {
 		delete(b.parked, o.tab)
 		open := b.open[:0:0]
 		for _, other := range b.open {
-			if other.tab == o.tab { // the page opened it afresh; see stack of retries
+			if other.tab == o.tab { // the page opened it afresh
 				other.sub.Close(nil)
 				continue
 			}

@@ -1168,7 +1168,7 @@ func composer(p RoomPage) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 86, "\" data-on:input__throttle.2500ms=\"el.value.trim() && @post(el.dataset.typing, {payload: {}, retry: 'never', retryMaxCount: 0})\"")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 86, "\" data-on:input__throttle.2500ms=\"el.value.trim() && @post(el.dataset.typing, {payload: {}, retry: 'never', retryMaxCount: 0}).catch(() => {})\"")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"flag"
@@ -15,6 +16,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -57,6 +59,25 @@ type program struct {
 	database string
 	env      []string
 	cmd      *exec.Cmd
+	log      *safeLog // what the running program writes
+}
+
+// safeLog is a log that may be read while it is written.
+type safeLog struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *safeLog) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(b)
+}
+
+func (l *safeLog) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }
 
 // start runs the program on a database of its own. Settings are environment
@@ -88,8 +109,8 @@ func (p *program) run() {
 	p.cmd = exec.Command(path)
 	p.cmd.Env = append(append(os.Environ(), "PARLOR_ADDR="+p.addr, "DATABASE_URL="+p.database,
 		"PARLOR_POSTS_PER_SECOND=0", "PARLOR_NICKNAMES_PER_HOUR=0", "PARLOR_DATABASE_CONNECTIONS=8"), p.env...)
-	var log strings.Builder
-	p.cmd.Stderr = &log
+	p.log = new(safeLog)
+	p.cmd.Stderr = p.log
 	if err := p.cmd.Start(); err != nil {
 		p.t.Fatal(err)
 	}
@@ -104,7 +125,7 @@ func (p *program) run() {
 		if time.Now().After(deadline) {
 			_ = p.cmd.Process.Kill()
 			_ = p.cmd.Wait()
-			p.t.Fatalf("the program did not become ready: %v\n%s", err, log.String())
+			p.t.Fatalf("the program did not become ready: %v\n%s", err, p.log)
 		}
 	}
 }
@@ -149,6 +170,11 @@ type person struct {
 	p       *program
 	browser *rod.Browser
 	page    *rod.Page
+	tabs    []*rod.Page // all that were opened
+
+	mu       sync.Mutex
+	problems []string // what the pages complained about
+	allowed  []string // what they may complain about
 }
 
 // visitor opens the lobby in a fresh browser context.
@@ -162,11 +188,94 @@ func visitor(t testing.TB, p *program) *person {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = proto.TargetDisposeBrowserContext{BrowserContextID: ctx.BrowserContextID}.Call(b) })
 	v := &person{t: t, p: p, browser: ctx}
+	t.Cleanup(func() {
+		v.report()
+		_ = proto.TargetDisposeBrowserContext{BrowserContextID: ctx.BrowserContextID}.Call(b)
+	})
 	v.open("/")
 	return v
 }
+
+// report fails the test if a page complained, and keeps a picture of each
+// page of a test that failed.
+func (v *person) report() {
+	v.t.Helper()
+	v.mu.Lock()
+	for _, problem := range v.problems {
+		if !slices.ContainsFunc(v.allowed, func(part string) bool { return strings.Contains(problem, part) }) {
+			v.t.Errorf("a page complained: %s", problem)
+		}
+	}
+	v.mu.Unlock()
+	if !v.t.Failed() {
+		return
+	}
+	dir := filepath.Join(os.TempDir(), "parlor-e2e-failed")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return
+	}
+	for i, page := range v.tabs {
+		png, err := page.CancelTimeout().Timeout(3*time.Second).Screenshot(false, nil)
+		if err != nil {
+			continue
+		}
+		path := filepath.Join(dir, fmt.Sprintf("%s-%p-%d.png", strings.ReplaceAll(v.t.Name(), "/", "-"), v, i))
+		if os.WriteFile(path, png, 0o644) == nil {
+			v.t.Logf("how it looked: %s", path)
+		}
+	}
+}
+
+// allow names what the person's pages may complain about in this test.
+func (v *person) allow(parts ...string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.allowed = append(v.allowed, parts...)
+}
+
+func (v *person) complain(format string, args ...any) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.problems = append(v.problems, fmt.Sprintf(format, args...))
+}
+
+// watch collects errors in the page's scripts, what they write to the console
+// as errors, and what the browser itself refuses (the content policy). A
+// connection that is lost is part of many tests and no complaint.
+func (v *person) watch(page *rod.Page) {
+	go page.EachEvent(func(e *proto.RuntimeExceptionThrown) {
+		v.complain("exception: %s %s", e.ExceptionDetails.Text, exceptionText(e.ExceptionDetails))
+	}, func(e *proto.RuntimeConsoleAPICalled) {
+		if e.Type == proto.RuntimeConsoleAPICalledTypeError {
+			var parts []string
+			for _, arg := range e.Args {
+				parts = append(parts, arg.Value.Str()+arg.Description)
+			}
+			v.complain("console: %s", strings.Join(parts, " "))
+		}
+	}, func(e *proto.LogEntryAdded) {
+		if e.Entry.Level == proto.LogLogEntryLevelError && !strings.Contains(e.Entry.Text, "net::ERR_") {
+			v.complain("%s: %s %s", e.Entry.Source, e.Entry.Text, e.Entry.URL)
+		}
+	})()
+}
+
+func exceptionText(d *proto.RuntimeExceptionDetails) string {
+	if d.Exception == nil {
+		return ""
+	}
+	return d.Exception.Description
+}
+
+// heard counts in each page what its stream delivered: patches at all, and
+// cursors, with which a stream ends each batch.
+const heard = `window.heard = {patches: 0, cursors: 0};
+document.addEventListener('datastar-fetch', ({detail}) => {
+	if (!detail.el?.dataset?.stream || !detail.type.startsWith('datastar-patch')) return;
+	window.heard.patches++;
+	if (detail.argsRaw?.signals?.includes('"cursor"')) window.heard.cursors++;
+}, true)`
 
 // guest is a visitor who took a nickname and walked into the first room.
 func guest(t testing.TB, p *program, nickname string) *person {
@@ -189,7 +298,11 @@ func (v *person) open(path string) *rod.Page {
 	v.t.Helper()
 	page, err := v.browser.Page(proto.TargetCreateTarget{URL: "about:blank"})
 	v.must(err)
+	v.watch(page)
+	_, err = page.EvalOnNewDocument(heard)
+	v.must(err)
 	v.page = page.Timeout(2 * time.Minute)
+	v.tabs = append(v.tabs, v.page)
 	v.goTo(path)
 	return v.page
 }
@@ -201,10 +314,22 @@ func (v *person) goTo(path string) {
 	v.live()
 }
 
-// live waits until the page's stream said hello, if the page has one.
+// live waits until the page's stream, if it has one, delivered everything up
+// to the present.
 func (v *person) live() {
 	v.t.Helper()
-	v.until("the page is live", `() => !document.querySelector('[data-stream]') || document.documentElement.className.indexOf('no-script') < 0`)
+	v.until("the page is live", `() => {
+		if (document.readyState !== 'complete') return false;
+		const stream = document.querySelector('[data-stream]')?.dataset.stream;
+		return !stream || window.heard?.[stream.startsWith('/rooms/') ? 'cursors' : 'patches'] > 0;
+	}`)
+}
+
+func (v *person) reload() {
+	v.t.Helper()
+	v.must(proto.PageReload{}.Call(v.page))
+	v.until("the page is there again", `() => !window.beforeReload && document.readyState === 'complete'`)
+	v.live()
 }
 
 func (v *person) enter(nickname string) {
@@ -212,6 +337,7 @@ func (v *person) enter(nickname string) {
 	v.fill("input[name=nickname]", nickname)
 	v.press(input.Enter)
 	v.until("signed in", `() => document.querySelector('.welcome, .me b')`)
+	v.live()
 }
 
 func (v *person) find(selector string) *rod.Element {
@@ -308,7 +434,7 @@ func (v *person) sees(text string) {
 	v.until("sees "+text, `text => [...document.querySelectorAll('#log > article .body')].filter(b => b.innerText.trim() === text).length === 1`, text)
 }
 
-// program client: posts without a browser.
+// client is a program: it posts without a browser.
 
 type client struct {
 	t    testing.TB

@@ -36,6 +36,14 @@ func (h *Hub) Put(name, part string, shown Variants) {
 	}
 }
 
+// Has tells whether anything was put on a board.
+func (h *Hub) Has(name string) bool {
+	b := h.board(name)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.parts) > 0
+}
+
 // Open makes the subscriber a reader of a board and sends it all parts.
 func (h *Hub) Open(s *Subscriber, name string) {
 	b := h.board(name)

@@ -127,9 +127,6 @@ func (p *Presence) Here(room int64) []chat.Person {
 	return p.list(room, func(s *seen, now time.Time) bool { return s.here(now) })
 }
 
-// Count counts who is in the room.
-func (p *Presence) Count(room int64) int { return len(p.Here(room)) }
-
 // Typing lists who is typing in the room, by nickname.
 func (p *Presence) Typing(room int64) []chat.Person {
 	return p.list(room, func(s *seen, now time.Time) bool { return now.Before(s.typingUntil) })
@@ -151,8 +148,13 @@ func (p *Presence) list(room int64, which func(*seen, time.Time) bool) []chat.Pe
 	return out
 }
 
-// Local lists who has a stream open on this node, for the other nodes.
-func (p *Presence) Local() map[int64][]chat.Person {
+// Local lists who has a stream of the room open on this node.
+func (p *Presence) Local(room int64) []chat.Person {
+	return p.list(room, func(s *seen, _ time.Time) bool { return s.streams > 0 })
+}
+
+// AllLocal lists who has a stream open on this node, by room.
+func (p *Presence) AllLocal() map[int64][]chat.Person {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	out := make(map[int64][]chat.Person)

@@ -95,7 +95,7 @@ func TestPeopleOfASilentNodeAreGone(t *testing.T) {
 	expect(t, c.Here(7), "Ann")
 	c.pass(time.Second)
 	expect(t, c.Here(7))
-	if local := c.Local(); len(local) != 0 {
+	if local := c.AllLocal(); len(local) != 0 {
 		t.Fatalf("another node's people are announced as ours: %v", local)
 	}
 }

@@ -1,0 +1,159 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+	"unicode/utf8"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// load is what many clients did.
+type load struct {
+	took   []time.Duration // sorted
+	lasted time.Duration
+}
+
+// drive has clients repeat something for a while, each on its own.
+func drive(ctx context.Context, clients int, lasts time.Duration, do func(ctx context.Context, client int) error) (load, error) {
+	took := make([][]time.Duration, clients)
+	began := time.Now()
+	group, ctx := errgroup.WithContext(ctx)
+	for client := range clients {
+		group.Go(func() error {
+			for time.Since(began) < lasts {
+				at := time.Now()
+				if err := do(ctx, client); err != nil {
+					return err
+				}
+				took[client] = append(took[client], time.Since(at))
+			}
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return load{}, err
+	}
+	l := load{slices.Concat(took...), time.Since(began)}
+	slices.Sort(l.took)
+	return l, nil
+}
+
+// share has clients do something a number of times together.
+func share(ctx context.Context, clients, times int, do func(ctx context.Context, client, number int) error) error {
+	var next atomic.Int64
+	group, ctx := errgroup.WithContext(ctx)
+	for client := range min(clients, times) {
+		group.Go(func() error {
+			for number := int(next.Add(1)) - 1; number < times; number = int(next.Add(1)) - 1 {
+				if err := do(ctx, client, number); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	return group.Wait()
+}
+
+func (l load) perSecond() float64 { return float64(len(l.took)) / l.lasted.Seconds() }
+
+// each is a part of a whole, for each time it was done.
+func (l load) each(whole time.Duration) time.Duration { return whole / time.Duration(max(len(l.took), 1)) }
+
+// quantile of sorted durations.
+func quantile(sorted []time.Duration, q float64) time.Duration {
+	if len(sorted) == 0 {
+		return 0
+	}
+	return sorted[int(math.Ceil(q*float64(len(sorted))))-1]
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d) / 1e6 }
+func microseconds(d time.Duration) float64 { return float64(d) / 1e3 }
+
+// sample is what one round measured, always in the same order.
+type sample []float64
+
+// alternate measures several things in turn, so that a noisy moment meets all
+// of them, and returns the median of each figure of each.
+func alternate(rounds int, measures ...func() (sample, error)) ([]sample, error) {
+	all := make([][]sample, len(measures))
+	for range rounds {
+		for i, measure := range measures {
+			s, err := measure()
+			if err != nil {
+				return nil, err
+			}
+			all[i] = append(all[i], s)
+		}
+	}
+	medians := make([]sample, len(measures))
+	for i, samples := range all {
+		for figure := range samples[0] {
+			var values []float64
+			for _, s := range samples {
+				values = append(values, s[figure])
+			}
+			slices.Sort(values)
+			medians[i] = append(medians[i], values[len(values)/2])
+		}
+	}
+	return medians, nil
+}
+
+// row is one line of the table.
+type row struct {
+	what         string
+	parlor, bare float64
+}
+
+// rows puts names to the figures of two samples.
+func rows(names []string, parlor, bare sample) []row {
+	var out []row
+	for i, name := range names {
+		out = append(out, row{name, parlor[i], bare[i]})
+	}
+	return out
+}
+
+// table writes rows as an aligned Markdown table.
+func table(rows []row) string {
+	cells := [][4]string{{"what", "Parlor", "bare", "ratio"}}
+	for _, r := range rows {
+		cells = append(cells, [4]string{r.what, figure(r.parlor), figure(r.bare), figure(r.parlor / r.bare)})
+	}
+	var wide [4]int
+	for _, line := range cells {
+		for i, cell := range line {
+			wide[i] = max(wide[i], utf8.RuneCountInString(cell))
+		}
+	}
+	var b strings.Builder
+	for n, line := range cells {
+		fmt.Fprintf(&b, "| %-*s | %*s | %*s | %*s |\n", wide[0], line[0], wide[1], line[1], wide[2], line[2], wide[3], line[3])
+		if n == 0 {
+			fmt.Fprintf(&b, "|%s|%s:|%s:|%s:|\n", strings.Repeat("-", wide[0]+2), strings.Repeat("-", wide[1]+1),
+				strings.Repeat("-", wide[2]+1), strings.Repeat("-", wide[3]+1))
+		}
+	}
+	return b.String()
+}
+
+// figure writes a number with about three digits.
+func figure(f float64) string {
+	switch {
+	case math.IsNaN(f) || math.IsInf(f, 0):
+		return "–"
+	case math.Abs(f) >= 100:
+		return fmt.Sprintf("%.0f", f)
+	case math.Abs(f) >= 10:
+		return fmt.Sprintf("%.1f", f)
+	}
+	return fmt.Sprintf("%.2f", f)
+}

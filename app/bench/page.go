@@ -1,0 +1,150 @@
+package main
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// pageConnections is how many keep-alive connections ask for pages.
+const pageConnections = 8
+
+// page measures the page of a room with 50 messages, compressed, as a stranger
+// gets it and as somebody with a nickname does. The bare server serves the
+// bytes that Parlor has just answered with.
+func (b *bench) page(ctx context.Context) ([]row, error) {
+	if b.own() {
+		if err := b.furnish(ctx); err != nil {
+			return nil, err
+		}
+	}
+	guest, err := b.parlor.guest(ctx, pageConnections)
+	if err != nil {
+		return nil, err
+	}
+	var out []row
+	for _, reader := range []struct {
+		who string
+		*visitor
+	}{{"stranger", b.parlor.stranger(pageConnections)}, {"signed in", guest}} {
+		body, err := reader.page(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if err := b.bare.keep(ctx, roomPath, body); err != nil {
+			return nil, err
+		}
+		measured, err := alternate(b.rounds,
+			func() (sample, error) { return b.pages(ctx, b.parlor, reader.visitor) },
+			func() (sample, error) { return b.pages(ctx, b.bare, b.bare.stranger(pageConnections)) })
+		if err != nil {
+			return nil, err
+		}
+		name := "page, " + reader.who + ": "
+		names := []string{name + "KB", name + "KB on the wire", name + "per second", name + "p99 ms", name + "server's µs of CPU"}
+		if !b.own() {
+			names = names[:len(names)-1]
+		}
+		out = append(out, rows(names, measured[0], measured[1])...)
+	}
+	return out, nil
+}
+
+// pages reads the page again and again.
+func (b *bench) pages(ctx context.Context, s subject, v *visitor) (sample, error) {
+	body, err := v.page(ctx)
+	if err != nil {
+		return nil, err
+	}
+	plain, err := unzip(body)
+	if err != nil {
+		return nil, err
+	}
+	before := s.cpu()
+	l, err := drive(ctx, pageConnections, b.each, func(ctx context.Context, _ int) error {
+		_, err := v.page(ctx)
+		return err
+	})
+	return sample{
+		float64(len(plain)) / 1000, float64(len(body)) / 1000,
+		l.perSecond(), milliseconds(quantile(l.took, 0.99)), microseconds(l.each(s.cpu() - before)),
+	}, err
+}
+
+// page reads the room's page as it comes over the wire.
+func (v *visitor) page(ctx context.Context) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, v.base+roomPath, nil)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Accept", "text/html")
+	req.Header.Set("Accept-Encoding", "gzip")
+	body, header, err := v.do(req, http.StatusOK)
+	if err == nil && header.Get("Content-Encoding") != "gzip" {
+		err = fmt.Errorf("the page is not compressed: %.100s", body)
+	}
+	return body, err
+}
+
+func unzip(body []byte) ([]byte, error) {
+	z, err := gzip.NewReader(bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	plain, err := io.ReadAll(z)
+	if err == nil && !bytes.Contains(plain, []byte(`<article id="m-`)) {
+		err = fmt.Errorf("the page shows no messages: %.300s", plain)
+	}
+	return plain, err
+}
+
+// keep tells the bare server what to serve at a path.
+func (s subject) keep(ctx context.Context, path string, body []byte) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPut, s.base+path, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	_, _, err = s.stranger(1).do(req, http.StatusOK)
+	return err
+}
+
+// furnish makes the room look lived in: a page of messages by five people, and
+// twelve rooms beside it.
+func (b *bench) furnish(ctx context.Context) error {
+	people, err := b.parlor.guests(ctx, 5)
+	if err != nil {
+		return err
+	}
+	for i := range 12 {
+		form := url.Values{"name": {fmt.Sprint("Room of bench ", i)}, "topic": {"What belongs here"}}
+		if _, err := people[0].post(ctx, "/rooms", form, http.StatusSeeOther); err != nil {
+			return err
+		}
+	}
+	for i := range 50 {
+		if _, err := people[i/2%len(people)].say(ctx, typical(i)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// typical is a message as people write them.
+func typical(i int) string {
+	texts := []string{
+		"Good morning! Did anybody try the new build yet?",
+		"I did, on the train. It holds the place where I was reading, even through the tunnels, which is more than I can say of what we had before.",
+		"看起来不错，我今天下午再试一次。",
+		"There is a note about it at https://example.org/notes/reading-place?page=2#cursor (the second part matters).",
+		"Two things:\n\nfirst, `go test ./...` is green again,\nand then I would like to go home.",
+		"ok",
+		"```go\nfor range time.Tick(time.Second) {\n\tfmt.Println(\"still here\")\n}\n```",
+		strings.Repeat("A longer thought needs a few sentences, and nobody minds. ", 6),
+	}
+	return texts[i%len(texts)]
+}
