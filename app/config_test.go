@@ -59,4 +59,3 @@ func TestHelpExplainsEverySetting(t *testing.T) {
 		}
 	}
 }
-

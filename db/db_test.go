@@ -429,3 +429,38 @@ func TestMigrationsOfManyNodesAtOnce(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+// What is said while a commit is under way goes together into the next one.
+func TestConcurrentPostsShareACommit(t *testing.T) {
+	h := newHouse(t)
+	ann := h.enter("Ann")
+	hold, err := h.DB.Beginx()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := hold.Exec(`select from rooms where id = 1 for update`); err != nil {
+		t.Fatal(err)
+	}
+	const posts = 30
+	answers := make(chan db.Said, posts)
+	for i := range posts {
+		go func() {
+			said, err := h.Say(context.Background(), 1, ann.ID, db.NewNonce(), fmt.Sprint(i))
+			if err != nil {
+				t.Error(err)
+			}
+			answers <- said
+		}()
+	}
+	time.Sleep(200 * time.Millisecond) // all of them wait now; one that is late only makes a batch more
+	if err := hold.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	commits := make(map[int64]bool) // by the room's number after each
+	for range posts {
+		commits[(<-answers).Rev] = true
+	}
+	if len(commits) > posts/3 {
+		t.Fatalf("%d commits for %d posts", len(commits), posts)
+	}
+}

@@ -75,7 +75,7 @@ func (s *Subscriber) send(limit int, frame []byte) {
 	}
 	s.waiting = append(s.waiting, frame)
 	s.bytes += len(frame)
-	tooMuch := s.bytes > limit
+	tooMuch := s.bytes > limit && len(s.waiting) > 1 // one batch alone is as large as it is
 	s.mu.Unlock()
 	if tooMuch {
 		s.end(ErrSlow, nil)

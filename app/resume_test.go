@@ -1,0 +1,168 @@
+package app_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"parlor/db"
+)
+
+// openPage is what a browser with the Datastar client makes of a stream, byte
+// by byte: it takes an id as soon as it has read its line, and applies an
+// event at the empty line behind it.
+type openPage struct {
+	log    []string          // ids of the messages, in order
+	texts  map[string]string // their HTML
+	cursor string            // the signal
+	lastID string            // what Last-Event-ID will say
+
+	line  []byte
+	event map[string][]string
+}
+
+func newOpenPage(cursor string) *openPage {
+	return &openPage{texts: make(map[string]string), cursor: cursor, event: make(map[string][]string)}
+}
+
+var (
+	appendTo  = regexp.MustCompile(`^#log\.tail(:not\(:has\(> #(m-\d+)\)\))?$`)
+	messageID = regexp.MustCompile(`<article id="(m-\d+)"`)
+	cursorSet = regexp.MustCompile(`"cursor":"([^"]*)"`)
+)
+
+func (p *openPage) read(stream []byte) {
+	for _, c := range stream {
+		if c != '\n' && c != '\r' {
+			p.line = append(p.line, c)
+			continue
+		}
+		line := string(p.line)
+		p.line = nil
+		if line == "" {
+			p.apply()
+			p.event = make(map[string][]string)
+			continue
+		}
+		name, value, _ := strings.Cut(line, ": ")
+		if name == "id" {
+			p.lastID = value
+		}
+		p.event[name] = append(p.event[name], value)
+	}
+}
+
+func (p *openPage) apply() {
+	data := make(map[string]string)
+	for _, line := range p.event["data"] {
+		key, value, _ := strings.Cut(line, " ")
+		data[key] += value + "\n"
+	}
+	if m := cursorSet.FindStringSubmatch(data["signals"]); m != nil {
+		p.cursor = m[1]
+	}
+	id := messageID.FindStringSubmatch(data["elements"])
+	if id == nil {
+		return
+	}
+	selector := strings.TrimSpace(data["selector"])
+	switch at := appendTo.FindStringSubmatch(selector); {
+	case at != nil && strings.TrimSpace(data["mode"]) == "append":
+		if at[2] != "" && p.texts[at[2]] != "" {
+			return // :not(:has(…)): it is there
+		}
+		p.log = append(p.log, id[1])
+		p.texts[id[1]] = data["elements"]
+	case selector == "#"+id[1] && p.texts[id[1]] != "":
+		p.texts[id[1]] = data["elements"]
+	}
+}
+
+// check compares the page with the history in the database.
+func (p *openPage) check(t *testing.T, s *site, what string) {
+	t.Helper()
+	page, err := s.store.Page(context.Background(), 1, db.Place{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want []string
+	for _, m := range page.Messages {
+		id := fmt.Sprintf("m-%d", m.Seq)
+		want = append(want, id)
+		if !strings.Contains(p.texts[id], m.Body) || m.Deleted() != strings.Contains(p.texts[id], "tombstone") {
+			t.Fatalf("%s: %s is %q on the page, %q in the history", what, id, p.texts[id], m.Body)
+		}
+	}
+	if !slices.Equal(p.log, want) {
+		t.Fatalf("%s: the page shows %v, the history is %v", what, p.log, want)
+	}
+}
+
+// resume opens the stream as the page would and reads until it is at the
+// wanted cursor. It returns the bytes of the log's batches.
+func (v *visitor) resume(p *openPage, until string) []byte {
+	v.s.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	req := v.request(http.MethodGet, "/rooms/parlor/stream?datastar="+url.QueryEscape(fmt.Sprintf(`{"cursor":%q}`, p.cursor)), "").WithContext(ctx)
+	if p.lastID != "" {
+		req.Header.Set("Last-Event-ID", p.lastID)
+	}
+	resp, err := v.Do(req)
+	if err != nil {
+		v.s.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	p.line, p.event = nil, make(map[string][]string)
+	var all bytes.Buffer
+	buf := make([]byte, 4096)
+	for p.cursor != until || p.lastID != until {
+		n, err := resp.Body.Read(buf)
+		all.Write(buf[:n])
+		p.read(buf[:n])
+		if err == io.EOF || err != nil {
+			v.s.t.Fatalf("the stream ended at %q, wanted %q: %v", p.cursor, until, err)
+		}
+	}
+	return all.Bytes()
+}
+
+// Say, say, edit the first, delete a third; the connection is cut at every
+// byte of what the server sends, and the page comes back with what it has.
+func TestConnectionCutAtEveryByte(t *testing.T) {
+	s := newSite(t)
+	ann := s.guest("Ann")
+	ann.say("parlor", "said before")
+	before := newOpenPage("")
+	start := s.store.Epoch() + ".0"
+	before.cursor = start
+	ann.resume(before, s.store.Epoch()+".1")
+	ann.say("parlor", "one hundred and one")
+	ann.say("parlor", "one hundred and two")
+	ann.say("parlor", "to be deleted")
+	ann.post("/rooms/parlor/messages/2", "body", "one hundred and one, edited")
+	ann.post("/rooms/parlor/messages/4/delete")
+	end := s.store.Epoch() + ".6"
+
+	// Message 2 arrived before it was edited, but its cursor did not.
+	early := newOpenPage(start)
+	early.log, early.texts = []string{"m-1", "m-2"}, map[string]string{"m-1": "said before", "m-2": "one hundred and one"}
+	ann.resume(early, end)
+	early.check(t, s, "text replaced before the cursor came")
+
+	whole := ann.resume(newOpenPage(start), end)
+	for cut := range whole {
+		p := newOpenPage(start)
+		p.read(whole[:cut])
+		ann.resume(p, end)
+		p.check(t, s, fmt.Sprintf("cut after byte %d of %d", cut, len(whole)))
+	}
+}
