@@ -21,13 +21,19 @@ func TestMain(m *testing.M) { dbtest.Main(m) }
 type house struct {
 	*db.Store
 	t   testing.TB
+	url string
 	now time.Time
 }
 
 func newHouse(t testing.TB) *house {
 	t.Helper()
-	h := &house{t: t, now: time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)}
-	store, err := db.Open(context.Background(), dbtest.New(t), db.Options{Connections: 8, Now: func() time.Time { return h.now }})
+	return newHouseAt(t, dbtest.New(t))
+}
+
+func newHouseAt(t testing.TB, url string) *house {
+	t.Helper()
+	h := &house{t: t, url: url, now: time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)}
+	store, err := db.Open(context.Background(), url, db.Options{Connections: 8, Now: func() time.Time { return h.now }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,6 +99,31 @@ func TestSimultaneousPostsAreNumberedWithoutGaps(t *testing.T) {
 		if want := int64(251 + i); m.Seq != want || m.Rev != want || m.Ordinal != want {
 			t.Fatalf("message %d has seq %d, rev %d, ordinal %d", want, m.Seq, m.Rev, m.Ordinal)
 		}
+	}
+}
+
+// Two programs on one database number one room together: the row lock orders
+// them.
+func TestTwoProgramsShareARoomsNumbers(t *testing.T) {
+	one := newHouse(t)
+	two := newHouseAt(t, one.url)
+	ann := one.enter("Ann")
+	var wg sync.WaitGroup
+	for _, h := range []*house{one, two} {
+		for range 8 {
+			wg.Go(func() {
+				for range 20 {
+					if _, err := h.Say(context.Background(), 1, ann.ID, db.NewNonce(), "x"); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+	}
+	wg.Wait()
+	c, err := one.Changes(context.Background(), 1, 200)
+	if err != nil || c.Room.Rev != 320 || len(c.Messages) != 120 {
+		t.Fatalf("rev %d, %d messages after 200, %v", c.Room.Rev, len(c.Messages), err)
 	}
 }
 
