@@ -35,7 +35,7 @@ check: ## formatting, vet, and that what is generated is fresh
 
 bench: generate ## measure: page, post, fan-out, against a bare handler in the same run
 	@sh db/postgres/install.sh
-	@go run ./db/dbtest/cluster -- go run ./app/bench
+	@go run ./app/bench $(ARGS)
 
 screenshots: build ## make the pictures of the README anew
 	@sh app/e2e/install.sh

@@ -600,7 +600,7 @@ func TestLongGapGetsAPageWithADivider(t *testing.T) {
 		t.Errorf("%s", event)
 	}
 	event := st.until("selector .scroll.at-end")
-	for _, want := range []string{"250 messages while you were away", "?after=1\"", "missed 249"} {
+	for _, want := range []string{"250 messages while you were away", "?after=1#m-2\"", "missed 249"} {
 		if !strings.Contains(event, want) {
 			t.Errorf("no %q in the page", want)
 		}

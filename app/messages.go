@@ -57,8 +57,9 @@ func (s *Server) postMessage(w http.ResponseWriter, r *http.Request) error {
 	// "sending" line away in the moment in which the message appears.
 	_ = http.NewResponseController(w).Flush()
 	s.bus.Wake(room.ID, said.Rev)
-	s.noteTyping(typist{Room: room.ID, Person: me, Stopped: true})
-	s.bus.Tell(toldTyping, typist{Room: room.ID, Person: me, Stopped: true})
+	if s.presence.Typed(room.ID, me) {
+		s.bus.Tell(toldTyping, typist{Room: room.ID, Person: me, Stopped: true})
+	}
 	return nil
 }
 

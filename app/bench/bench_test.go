@@ -23,7 +23,7 @@ func TestMain(m *testing.M) {
 	dbtest.Main(m)
 }
 
-var tiny = plan{rounds: 1, each: 100 * time.Millisecond, subscribers: 20, idle: time.Millisecond,
+var tiny = plan{rounds: 2, each: 50 * time.Millisecond, subscribers: 20, idle: time.Millisecond,
 	paced: 3, every: 10 * time.Millisecond, burst: 5}
 
 // A run must end well and give every figure. How large they are is the

@@ -29,88 +29,70 @@ func (b *bench) fanOut(ctx context.Context) ([]row, error) {
 	if err := b.bare.keep(ctx, streamPath, event); err != nil {
 		return nil, err
 	}
-	parlor, err := b.fanOutOf(ctx, b.parlor)
+	parlor, err := b.gather(ctx, b.parlor)
 	if err != nil {
 		return nil, err
 	}
-	bare, err := b.fanOutOf(ctx, b.bare)
+	defer parlor.leave()
+	bare, err := b.gather(ctx, b.bare)
 	if err != nil {
 		return nil, fmt.Errorf("bare: %w", err)
 	}
+	defer bare.leave()
+	measured, err := alternate(b.rounds,
+		func() (sample, error) { return b.talk(ctx, parlor) },
+		func() (sample, error) { return b.talk(ctx, bare) })
+	if err != nil {
+		return nil, err
+	}
 	name := fmt.Sprintf("fan-out to %d, ", b.subscribers)
-	pace := fmt.Sprintf("%.0f messages a second: ", 1/b.every.Seconds())
-	names := []string{
-		name + pace + "p50 ms", name + pace + "p99 ms", name + "at full speed: deliveries per second",
-		name + pace + "server's µs of CPU per delivery", name + "at full speed: server's µs of CPU per delivery",
-		name + "idle: KB of memory per stream",
-	}
+	pace, speed := name+fmt.Sprintf("%.0f messages a second: ", 1/b.every.Seconds()), name+"full speed: "
+	names := []string{pace + "p50 ms", pace + "p99 ms", speed + "deliveries per second"}
 	if !b.own() {
-		names = names[:3]
+		return rows(names, measured[0], measured[1]), nil
 	}
-	return rows(names, parlor, bare), nil
+	names = append(names, pace+"server's µs of CPU per delivery", speed+"server's µs of CPU per delivery")
+	return append(rows(names, measured[0], measured[1]),
+		row{name + "idle: server's KB of memory per stream", parlor.memory, bare.memory}), nil
 }
 
-func (b *bench) fanOutOf(ctx context.Context, s subject) (sample, error) {
-	people, err := s.guests(ctx, manyClients)
-	if err != nil {
-		return nil, err
-	}
-	rev, err := people[0].say(ctx, "Here we go.")
-	if err != nil {
-		return nil, err
-	}
-	empty := s.resident()
-	crowd, err := gather(ctx, s, b.subscribers, b.paced+b.burst, rev)
-	if err != nil {
-		return nil, err
-	}
-	defer crowd.leave()
-	time.Sleep(b.idle)
-	memory := s.resident() - empty
-
-	// At a steady pace: the latency counts.
-	before := s.cpu()
-	crowd.expect(b.paced)
+// talk is one round: some messages at a steady pace, for the latency, and some
+// at full speed, for the rate.
+func (b *bench) talk(ctx context.Context, c *crowd) (sample, error) {
+	before := c.at.cpu()
+	c.expect(b.paced)
 	tick := time.NewTicker(b.every)
 	defer tick.Stop()
-	for number := range b.paced {
+	for range b.paced {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
-		if _, err := people[0].say(ctx, crowd.message(number)); err != nil {
+		if err := c.say(ctx, 0); err != nil {
 			return nil, err
 		}
 	}
-	if err := crowd.wait(ctx); err != nil {
+	if err := c.wait(ctx); err != nil {
 		return nil, err
 	}
-	latency := crowd.latencies()
-	pacedCPU := s.cpu() - before
+	latency, pacedCPU := c.latencies(), c.at.cpu()-before
 
-	// At full speed: the rate counts.
-	before = s.cpu()
-	crowd.expect(b.burst)
+	before = c.at.cpu()
+	c.expect(b.burst)
 	began := time.Now()
-	err = share(ctx, len(people), b.burst, func(ctx context.Context, client, number int) error {
-		_, err := people[client].say(ctx, crowd.message(b.paced+number))
-		return err
-	})
-	if err != nil {
+	if err := share(ctx, len(c.talkers), b.burst, c.say); err != nil {
 		return nil, err
 	}
-	if err := crowd.wait(ctx); err != nil {
+	if err := c.wait(ctx); err != nil {
 		return nil, err
 	}
-	took, burstCPU := time.Since(began), s.cpu()-before
-	subscribers := time.Duration(b.subscribers)
+	took, burstCPU := time.Since(began), c.at.cpu()-before
 	return sample{
 		milliseconds(quantile(latency, 0.5)), milliseconds(quantile(latency, 0.99)),
-		float64(b.subscribers*b.burst) / took.Seconds(),
-		microseconds(pacedCPU / (subscribers * time.Duration(b.paced))),
-		microseconds(burstCPU / (subscribers * time.Duration(b.burst))),
-		float64(memory) / float64(b.subscribers) / 1000,
+		float64(b.burst*b.subscribers) / took.Seconds(),
+		microseconds(pacedCPU / time.Duration(b.paced*b.subscribers)),
+		microseconds(burstCPU / time.Duration(b.burst*b.subscribers)),
 	}, nil
 }
 
@@ -130,7 +112,7 @@ func (s subject) event(ctx context.Context) ([]byte, error) {
 		return nil, err
 	}
 	defer st.conn.Close()
-	text := (&crowd{}).message(0)
+	text := message(0, 0)
 	if _, err := v.say(ctx, text); err != nil {
 		return nil, err
 	}
@@ -152,7 +134,7 @@ func (s subject) event(ctx context.Context) ([]byte, error) {
 var (
 	articleMark = []byte(`<article id="m-`) // a message is shown
 	cursorMark  = []byte("\nid: ")          // everything up to here was sent
-	numberMark  = []byte("bench ")          // our text begins
+	numberMark  = []byte("measured ")       // our text begins
 )
 
 // stream is an open event stream over a connection of its own.
@@ -163,15 +145,14 @@ type stream struct {
 }
 
 // open subscribes to the room from a number on and reads until the stream has
-// caught up.
+// caught up. It is closed when ctx ends.
 func open(ctx context.Context, s subject, after int64) (*stream, error) {
 	host := strings.TrimPrefix(s.base, "http://")
 	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", host)
 	if err != nil {
 		return nil, err
 	}
-	deadline, _ := ctx.Deadline()
-	_ = conn.SetDeadline(deadline)
+	context.AfterFunc(ctx, func() { conn.Close() })
 	fmt.Fprintf(conn, "GET %s?after=%d HTTP/1.1\r\nHost: %s\r\nAccept: text/event-stream\r\n\r\n", streamPath, after, host)
 	resp, err := http.ReadResponse(bufio.NewReaderSize(conn, 4<<10), nil)
 	if err == nil && resp.StatusCode != http.StatusOK {
@@ -212,47 +193,58 @@ func (s *stream) next() ([]byte, error) {
 	}
 }
 
-// crowd are all who read the room.
+// crowd are all who read the room, and those who talk in it.
 type crowd struct {
+	at      subject
 	began   time.Time
+	talkers []*visitor
 	members []*member
-	reading sync.WaitGroup
+	memory  float64 // KB per stream
+
+	said    atomic.Int64 // messages so far
 	missing atomic.Int64 // deliveries
 	done    chan struct{}
 	failed  chan error
 	leaving atomic.Bool
+	reading sync.WaitGroup
 }
 
-// member is one of them, with what it got since the last expect.
+// member is one who reads, with what came since the last expect.
 type member struct {
 	*stream
 	seen []bool // by number of the message
 	took []time.Duration
 }
 
-// gather opens the streams. messages is how many there will be.
-func gather(ctx context.Context, s subject, members, messages int, after int64) (*crowd, error) {
+// gather opens the streams and sees what they cost while nothing happens.
+func (b *bench) gather(ctx context.Context, at subject) (*crowd, error) {
 	c := &crowd{
-		began: time.Now(), members: make([]*member, members),
-		done: make(chan struct{}, 1), failed: make(chan error, members),
+		at: at, began: time.Now(), members: make([]*member, b.subscribers),
+		done: make(chan struct{}, 1), failed: make(chan error, b.subscribers),
 	}
-	group, opening := errgroup.WithContext(ctx)
+	var err error
+	if c.talkers, err = at.guests(ctx, manyClients); err != nil {
+		return nil, err
+	}
+	rev, err := c.talkers[0].say(ctx, "Here we go.")
+	if err != nil {
+		return nil, err
+	}
+	before := at.resident()
+	var group errgroup.Group
 	group.SetLimit(32)
-	for i := range members {
+	for i := range c.members {
 		group.Go(func() error {
-			deadline, _ := ctx.Deadline()
-			st, err := open(opening, s, after)
-			if err != nil {
-				return err
+			st, err := open(ctx, at, rev)
+			if err == nil {
+				c.members[i] = &member{stream: st, seen: make([]bool, b.rounds*(b.paced+b.burst))}
 			}
-			_ = st.conn.SetDeadline(deadline)
-			c.members[i] = &member{stream: st, seen: make([]bool, messages)}
-			return nil
+			return err
 		})
 	}
 	if err := group.Wait(); err != nil {
 		c.leave()
-		return nil, fmt.Errorf("open %d streams: %w", members, err)
+		return nil, fmt.Errorf("open %d streams: %w", b.subscribers, err)
 	}
 	for i, m := range c.members {
 		c.reading.Go(func() {
@@ -261,6 +253,8 @@ func gather(ctx context.Context, s subject, members, messages int, after int64) 
 			}
 		})
 	}
+	time.Sleep(b.idle)
+	c.memory = float64(at.resident()-before) / float64(b.subscribers) / 1000
 	return c, nil
 }
 
@@ -275,9 +269,16 @@ func (c *crowd) leave() {
 	c.reading.Wait()
 }
 
+// say has one of the talkers post the next message.
+func (c *crowd) say(ctx context.Context, talker int) error {
+	number := c.said.Add(1) - 1
+	_, err := c.talkers[talker].say(ctx, message(number, time.Since(c.began)))
+	return err
+}
+
 // message is a text that says which it is and when it was posted.
-func (c *crowd) message(number int) string {
-	return fmt.Sprintf("bench %06d %015d and a few words more, as people write them", number, time.Since(c.began))
+func message(number int64, at time.Duration) string {
+	return fmt.Sprintf("measured %06d %015d, with some more words as people write them", number, at)
 }
 
 // read takes down what a member gets, until its connection ends.

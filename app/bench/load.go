@@ -45,13 +45,13 @@ func drive(ctx context.Context, clients int, lasts time.Duration, do func(ctx co
 }
 
 // share has clients do something a number of times together.
-func share(ctx context.Context, clients, times int, do func(ctx context.Context, client, number int) error) error {
-	var next atomic.Int64
+func share(ctx context.Context, clients, times int, do func(ctx context.Context, client int) error) error {
+	var begun atomic.Int64
 	group, ctx := errgroup.WithContext(ctx)
 	for client := range min(clients, times) {
 		group.Go(func() error {
-			for number := int(next.Add(1)) - 1; number < times; number = int(next.Add(1)) - 1 {
-				if err := do(ctx, client, number); err != nil {
+			for begun.Add(1) <= int64(times) {
+				if err := do(ctx, client); err != nil {
 					return err
 				}
 			}
@@ -64,7 +64,9 @@ func share(ctx context.Context, clients, times int, do func(ctx context.Context,
 func (l load) perSecond() float64 { return float64(len(l.took)) / l.lasted.Seconds() }
 
 // each is a part of a whole, for each time it was done.
-func (l load) each(whole time.Duration) time.Duration { return whole / time.Duration(max(len(l.took), 1)) }
+func (l load) each(whole time.Duration) time.Duration {
+	return whole / time.Duration(max(len(l.took), 1))
+}
 
 // quantile of sorted durations.
 func quantile(sorted []time.Duration, q float64) time.Duration {

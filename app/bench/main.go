@@ -37,18 +37,18 @@ import (
 
 // plan is how much is measured. Everything is bounded by it.
 type plan struct {
-	rounds      int           // of page and post: Parlor, bare, Parlor, bare, ...; the median counts
-	each        time.Duration // how long one of them lasts
+	rounds      int           // Parlor, bare, Parlor, bare, ...; the median counts
+	each        time.Duration // how long one of them lasts for page and post
 	subscribers int           // open streams
 	idle        time.Duration // how long they are left alone before their memory is read
-	paced       int           // messages at a steady rate
+	paced       int           // messages at a steady pace, in one round
 	every       time.Duration // and their distance
-	burst       int           // messages as fast as they are taken
+	burst       int           // messages at full speed, in one round
 }
 
 var (
 	whole = plan{rounds: 3, each: 2 * time.Second, subscribers: 1000, idle: 2 * time.Second,
-		paced: 100, every: 50 * time.Millisecond, burst: 200}
+		paced: 60, every: 50 * time.Millisecond, burst: 150}
 	quick = plan{rounds: 1, each: 700 * time.Millisecond, subscribers: 1000, idle: time.Second,
 		paced: 40, every: 50 * time.Millisecond, burst: 100}
 )

@@ -272,7 +272,16 @@ func (b Batch) frames(at int64, variant int) []byte {
 	if b.TooMany {
 		return b.Restart[variant]
 	}
-	var out []byte
+	size := len(b.Cursor[variant])
+	for _, p := range b.Pieces {
+		if p.Seq > at {
+			size += len(p.Added[variant])
+		}
+		if p.Seq <= at || p.Rev > p.Seq {
+			size += len(p.Changed[variant])
+		}
+	}
+	out := make([]byte, 0, size)
 	for _, p := range b.Pieces {
 		if p.Rev <= at {
 			continue

@@ -178,6 +178,9 @@ const mostAddress = 2048
 
 // findLink finds the first address in text; begin is -1 without one.
 func findLink(text string) (begin, end int) {
+	if !strings.Contains(text, "://") { // most text has no address
+		return -1, 0
+	}
 	for from := 0; ; {
 		at := scheme.FindStringIndex(text[from:])
 		if at == nil {

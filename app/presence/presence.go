@@ -101,9 +101,20 @@ func (p *Presence) Types(room int64, person chat.Person) {
 	p.update(room, person, func(s *seen) { s.typingUntil = p.now().Add(TypingFor) })
 }
 
-// Typed notes that the person sent what was typed, or stopped.
-func (p *Presence) Typed(room int64, person chat.Person) {
-	p.update(room, person, func(s *seen) { s.typingUntil = time.Time{} })
+// Typed notes that the person sent what was typed, or stopped. It tells
+// whether the person was typing at all.
+func (p *Presence) Typed(room int64, person chat.Person) bool {
+	p.mu.Lock()
+	s := p.rooms[room][person.ID]
+	was := s != nil && p.now().Before(s.typingUntil)
+	if was {
+		s.typingUntil = time.Time{}
+	}
+	p.mu.Unlock()
+	if was {
+		p.changed(room)
+	}
+	return was
 }
 
 // Renamed shows the person under another nickname wherever they are.
@@ -181,7 +192,7 @@ func (p *Presence) Tick() {
 			}
 			if !s.here(now) && s.typingUntil.IsZero() {
 				delete(people, id)
-				differs = true
+				differs = differs || !s.until.IsZero() // was here, until now
 			}
 		}
 		if len(people) == 0 {
