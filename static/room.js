@@ -59,7 +59,8 @@ function bound(log, scroller, added) {
   const atBottom = scroller.scrollTop > -2, tail = log.classList.contains('tail')
   if (atBottom && !tail && added.length && added.at(-1) === log.lastElementChild) {
     // Newer history came in below somebody at the lower edge: stay there.
-    scroller.scrollTop -= log.getBoundingClientRect().bottom - added[0].getBoundingClientRect().top
+    const last = added[0].previousElementSibling ?? added[0]
+    scroller.scrollTop -= log.lastElementChild.getBoundingClientRect().bottom - last.getBoundingClientRect().bottom
   }
   let extra = log.childElementCount - most
   if (extra <= 0) return
@@ -193,15 +194,16 @@ document.addEventListener('keydown', (event) => {
   event.target.form.requestSubmit()
 })
 
-// Copying a message's link. Without the clipboard (plain http) the link is
-// simply followed, and stands in the address bar.
+// Copying a message's link. Without the clipboard (plain http, or not allowed)
+// the link is simply followed, and stands in the address bar.
 document.addEventListener('click', (event) => {
   const link = event.target.closest?.('a.copy')
   if (!link || !navigator.clipboard || event.ctrlKey || event.metaKey) return
   event.preventDefault()
-  navigator.clipboard.writeText(link.href)
-  link.classList.add('copied')
-  setTimeout(() => link.classList.remove('copied'), 1500)
+  navigator.clipboard.writeText(link.href).then(() => {
+    link.classList.add('copied')
+    setTimeout(() => link.classList.remove('copied'), 1500)
+  }, () => { location.href = link.href })
 })
 
 // ---- After every patch, before it is painted.
@@ -210,9 +212,15 @@ function refresh(records = []) {
   const log = $('#log')
   if (log) {
     const added = records.filter((r) => r.target === log).flatMap((r) => [...r.addedNodes]).filter((n) => n.isConnected && n.nodeType === 1)
-    if (added.length) bound(log, $('#scroll'), added)
+    const scroller = $('#scroll'), kept = added[0] === log.firstElementChild && added.at(-1)?.nextElementSibling?.querySelector('.said > :last-child')
+    const was = kept && kept.getBoundingClientRect().top
+    if (added.length) bound(log, scroller, added)
     showDays()
     if (form) settle()
+    // The scroller counts from its lower end, which moves when messages are
+    // taken away there. Browsers do not always keep the place by themselves.
+    const moved = kept && kept.getBoundingClientRect().top - was
+    if (moved) scroller.scrollTop += moved
   }
   showTimes()
 }

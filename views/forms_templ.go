@@ -396,7 +396,7 @@ func EditForm(p Page, r chat.Room, seq int64, body Field, inRoom bool) templ.Com
 			return templ_7745c5c3_Err
 		}
 		if inRoom {
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 26, " data-on:submit=\"@post(el.dataset.url, {contentType: 'form', requestCancellation: 'disabled'})\" data-on:keydown=\"evt.key === 'Escape' && document.getElementById('editing').replaceChildren()\" data-init=\"const t = el.querySelector('textarea'); t.focus(); t.setSelectionRange(t.value.length, t.value.length)\"")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 26, " data-on:submit=\"@post(el.dataset.url, {contentType: 'form', requestCancellation: 'disabled'})\" data-on:keydown=\"evt.key === 'Escape' && (document.getElementById('editing').replaceChildren(), document.querySelector('#composer textarea').focus())\" data-init=\"const t = el.querySelector('textarea'); t.focus(); t.setSelectionRange(t.value.length, t.value.length)\"")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

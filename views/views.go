@@ -180,6 +180,11 @@ const toEnd = `document.querySelector('#log.tail')
 	? document.getElementById('end').scrollIntoView({block: 'end'})
 	: @get(el.href, {filterSignals: {include: /^$/}, retryMaxCount: 3})`
 
+// readOut keeps a screen reader from reading old messages out: the log is a
+// live region, but not while history is loaded, nor in the moment after, in
+// which the browser still looks at what was added.
+const readOut = `$_paging ? el.setAttribute('aria-live', 'off') : setTimeout(() => $_paging || el.setAttribute('aria-live', 'polite'), 500)`
+
 // moreCall loads history beyond one edge of what is shown.
 func moreCall(param, edge string) string {
 	return fmt.Sprintf(`@get(el.dataset.more + '?%s=' + (document.querySelector('#log > article:%s')?.dataset.seq ?? 1), `+
