@@ -188,7 +188,7 @@ func (s *Server) postMessageEdit(w http.ResponseWriter, r *http.Request) error {
 		}
 		return nil
 	}
-	s.changed(w, r, room, seq, rev, "#editing")
+	s.changed(w, r, room, seq, rev)
 	return nil
 }
 
@@ -237,16 +237,17 @@ func (s *Server) postMessageDelete(w http.ResponseWriter, r *http.Request) error
 	if err != nil {
 		return err
 	}
-	s.changed(w, r, room, seq, rev, "#dialogs")
+	s.changed(w, r, room, seq, rev)
 	return nil
 }
 
 // changed answers an edit or a deletion and tells everybody. In an open page
 // the form goes away; the change itself comes by the stream, as for everyone.
-func (s *Server) changed(w http.ResponseWriter, r *http.Request, room chat.Room, seq, rev int64, form string) {
+func (s *Server) changed(w http.ResponseWriter, r *http.Request, room chat.Room, seq, rev int64) {
 	switch {
 	case isDatastar(r):
-		s.patch(w, r, sse.Elements(form+" > *", datastar.ElementPatchModeRemove, ""))
+		s.patch(w, r, sse.Elements("#editing > *, #dialogs > *", datastar.ElementPatchModeRemove, ""),
+			sse.Elements("#dialogs", datastar.ElementPatchModeInner, s.html(views.BackToComposer())))
 	case wantsJSON(r):
 		w.Header().Set("Content-Type", "application/json")
 		_ = json.NewEncoder(w).Encode(map[string]int64{"seq": seq, "rev": rev})

@@ -24,8 +24,9 @@ function ago(date) {
 
 function showTimes() {
   for (const time of document.querySelectorAll('time')) {
+    if (time.shown === time.textContent && !time.classList.contains('ago')) continue
     const date = new Date(time.dateTime)
-    const text = time.classList.contains('ago') ? ago(date) : clock.format(date)
+    const text = time.shown = time.classList.contains('ago') ? ago(date) : clock.format(date)
     if (time.textContent !== text) time.textContent = text
     if (time.title !== full.format(date)) time.title = full.format(date)
   }
@@ -202,7 +203,8 @@ document.addEventListener('click', (event) => {
   event.preventDefault()
   navigator.clipboard.writeText(link.href).then(() => {
     link.classList.add('copied')
-    setTimeout(() => link.classList.remove('copied'), 1500)
+    $('#announce').textContent = $('#announce').dataset.copied
+    setTimeout(() => { link.classList.remove('copied'); $('#announce').textContent = '' }, 1500)
   }, () => { location.href = link.href })
 })
 

@@ -77,7 +77,6 @@ type RoomPage struct {
 	Body       Field  // what was typed, after a refusal
 	Newest     string // URL of the room's newest page
 	TargetSeq  int64  // a message to point at, or 0
-	StreamOpts string
 }
 
 // roomURL is the address of a room.
@@ -199,9 +198,6 @@ func OwnCSS(personID int64) string {
 		`.typing [data-person="N"]{display:none}`+
 		`.typing:not(:has([data-person]:not([data-person="N"]))){visibility:hidden}`, "N", n)
 }
-
-// ActionError is what a form shows above its fields after a refusal.
-func actionError(f Field) bool { return f.Error != "" }
 
 // safeURL marks an address that this package built from escaped parts.
 func safeURL(s string) templ.SafeURL { return templ.SafeURL(s) }

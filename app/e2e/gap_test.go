@@ -35,7 +35,7 @@ func TestFiveHundredMissedMessages(t *testing.T) {
 	bob := newClient(t, p, "Bob")
 	bob.fillRoom("parlor", 220, "early %d")
 	w := newWire(t, p)
-	ann := guest(t, p.through(w.addr()), "Ann")   // at the end
+	ann := guest(t, p.through(w.addr()), "Ann")     // at the end
 	carol := guest(t, p.through(w.addr()), "Carol") // in old history
 	for _, v := range []*person{ann, carol} {
 		_, err := v.page.Eval(`() => { window.marker = 'mine' }`)

@@ -187,7 +187,7 @@ type place struct {
 const topPlace = `() => {
 	const top = document.getElementById('scroll').getBoundingClientRect().top;
 	for (const a of document.querySelectorAll('#log > article')) {
-		const r = a.getBoundingClientRect();
+		const r = a.querySelector('.body, .tombstone').getBoundingClientRect(); // name and day above it come and go
 		if (r.bottom > top + 1) return JSON.stringify({Seq: Number(a.dataset.seq), Y: r.top});
 	}
 	return '{}';
@@ -204,7 +204,7 @@ func (v *person) top() place {
 func (v *person) stays(was place) {
 	v.t.Helper()
 	v.frames()
-	y := v.number(`seq => document.getElementById('m-' + seq)?.getBoundingClientRect().top ?? -1e6`, was.Seq)
+	y := v.number(`seq => document.querySelector('#m-' + seq + ' :is(.body, .tombstone)')?.getBoundingClientRect().top ?? -1e6`, was.Seq)
 	if math.Abs(y-was.Y) > 2 {
 		v.t.Errorf("message %d moved from %.1f to %.1f", was.Seq, was.Y, y)
 	}
@@ -231,8 +231,9 @@ type wire struct {
 
 	mu     sync.Mutex
 	open   map[net.Conn]bool
-	down   bool          // refuses connections
-	silent chan struct{} // not nil: nothing passes until it is closed
+	down   bool            // refuses connections
+	silent chan struct{}   // not nil: what comes now is held until it is closed
+	old    []chan struct{} // earlier silences
 }
 
 // newWire listens before a program.
@@ -246,6 +247,9 @@ func newWire(t testing.TB, p *program) *wire {
 	t.Cleanup(func() {
 		listener.Close()
 		w.speak()
+		for _, silent := range w.old {
+			close(silent)
+		}
 		w.cut()
 	})
 	go func() {
@@ -282,12 +286,18 @@ func (w *wire) carry(browser net.Conn) {
 	if down {
 		return
 	}
+	w.mu.Lock()
+	since := len(w.old)
+	w.mu.Unlock()
 	pass := func(to, from net.Conn) {
 		buf := make([]byte, 32<<10)
 		for {
 			n, err := from.Read(buf)
 			w.mu.Lock()
 			silent := w.silent
+			if since < len(w.old) { // a silence fell since the connection began
+				silent = w.old[since]
+			}
 			w.mu.Unlock()
 			if silent != nil {
 				<-silent
@@ -344,6 +354,14 @@ func (w *wire) speak() {
 		close(w.silent)
 		w.silent = nil
 	}
+}
+
+// wake lets new connections through again; those that fell silent stay so.
+func (w *wire) wake() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.old = append(w.old, w.silent)
+	w.silent = nil
 }
 
 // desk passes requests on to the program and can hold answers back.

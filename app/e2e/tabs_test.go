@@ -43,11 +43,16 @@ func TestSevenTabsOfOneBrowserAllWork(t *testing.T) {
 		pages = append(pages, ann.open("/rooms/parlor"))
 	}
 	on := func(i int) *person { ann.page = pages[i]; return ann }
+	look := func(i int) *person { // keys reach the tab in front only
+		_, err := on(i).page.Activate()
+		ann.must(err)
+		return ann
+	}
 	parked := `() => document.querySelector('.offline.quiet.shown')`
 	for i := range 3 {
 		on(i).until(fmt.Sprintf("tab %d says that it rests", i+1), parked)
 	}
-	on(6).say("from the seventh")
+	look(6).say("from the seventh")
 	for i := 3; i < 7; i++ {
 		on(i).sees("from the seventh")
 		on(i).until("it is awake", offlineGone)
@@ -64,7 +69,7 @@ func TestSevenTabsOfOneBrowserAllWork(t *testing.T) {
 	on(0).isEnd("parlor", 21)
 	on(0).until("it is awake", offlineGone)
 	on(3).until("the fourth rests now", parked)
-	on(0).say("from the first")
+	look(0).say("from the first")
 	on(6).sees("from the first")
 	for i := range 7 {
 		_, err := on(i).page.Eval(pretend, false) // looked at, one after the other
