@@ -37,6 +37,6 @@ bench: generate ## measure: page, post, fan-out, against a bare handler in the s
 	@sh db/postgres/install.sh
 	@go run ./app/bench $(ARGS)
 
-screenshots: build ## make the pictures of the README anew
+screenshots: generate ## make the pictures of the README anew
 	@sh app/e2e/install.sh
 	@go run ./db/dbtest/cluster -- go test ./app/e2e -run TestScreenshots -screenshots ../../docs

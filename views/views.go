@@ -69,14 +69,14 @@ func (h History) Tail() bool { return !h.Newer }
 type RoomPage struct {
 	Page
 	History
-	Rooms      []LobbyRoom
-	Here       []chat.Person
-	Typing     []chat.Person
-	Tab        string // a random name for this opened page
-	Nonce      string // for the plain form
-	Body       Field  // what was typed, after a refusal
-	Newest     string // URL of the room's newest page
-	TargetSeq  int64  // a message to point at, or 0
+	Rooms     []LobbyRoom
+	Here      []chat.Person
+	Typing    []chat.Person
+	Tab       string // a random name for this opened page
+	Nonce     string // for the plain form
+	Body      Field  // what was typed, after a refusal
+	Newest    string // URL of the room's newest page
+	TargetSeq int64  // a message to point at, or 0
 }
 
 // roomURL is the address of a room.
