@@ -80,9 +80,9 @@ type handler func(w http.ResponseWriter, r *http.Request) error
 func (s *Server) routes() *http.ServeMux {
 	mux := http.NewServeMux()
 	compressed := gzhttp.GzipHandler
-	// page: compressed, with the session. patch: the same, not compressed.
+	// A page, or patches for one: compressed, bounded in time, with a session.
 	page := func(pattern string, h handler) {
-		mux.Handle(pattern, compressed(s.sessions.LoadAndSave(s.identify(s.answer(h)))))
+		mux.Handle(pattern, compressed(within(answerWithin, s.sessions.LoadAndSave(s.identify(s.answer(h))))))
 	}
 
 	page("GET /{$}", s.getLobby)

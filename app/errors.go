@@ -64,9 +64,9 @@ func (s *Server) refusalOf(r *http.Request, err error) *chat.Error {
 		return refusal
 	case errors.As(err, &tooBig):
 		return chat.Refuse(chat.TooLarge, chat.RequestTooBig)
-	case r.Context().Err() != nil: // nobody waits for the answer
+	case errors.Is(r.Context().Err(), context.Canceled): // nobody waits for the answer
 		return chat.Refuse(chat.Unavailable, chat.DatabaseAway)
-	case db.IsAway(err), errors.Is(err, context.DeadlineExceeded):
+	case db.IsAway(err), r.Context().Err() != nil, errors.Is(err, context.DeadlineExceeded):
 		s.log.Warn("the database is away", "request", requestID(r), "path", r.URL.Path, "err", err)
 		return chat.Refuse(chat.Unavailable, chat.DatabaseAway)
 	}

@@ -59,6 +59,18 @@ func (s *Server) watch(next http.Handler) http.Handler {
 	})
 }
 
+// answerWithin is how long an answer may take that is no stream. The page's
+// outbox waits a little longer (static/room.js).
+const answerWithin = 12 * time.Second
+
+func within(most time.Duration, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), most)
+		defer cancel()
+		next.ServeHTTP(w, r.WithContext(ctx))
+	})
+}
+
 func requestID(r *http.Request) string {
 	id, _ := r.Context().Value(keyRequestID).(string)
 	return id

@@ -13,6 +13,7 @@ package db
 
 import (
 	"context"
+	"database/sql"
 	"database/sql/driver"
 	"embed"
 	"errors"
@@ -89,8 +90,14 @@ func Open(ctx context.Context, url string, opt Options) (*Store, error) {
 	if err := Migrate(ctx, url); err != nil {
 		return nil, err
 	}
-	conn, err := sqlx.ConnectContext(ctx, "postgres", url)
+	connector, err := pq.NewConnector(url)
 	if err != nil {
+		return nil, fmt.Errorf("read the database URL: %w", err)
+	}
+	connector.Dialer(dialer{})
+	conn := sqlx.NewDb(sql.OpenDB(connector), "postgres")
+	if err := conn.PingContext(ctx); err != nil {
+		conn.Close()
 		return nil, fmt.Errorf("connect to the database: %w", err)
 	}
 	conn.SetMaxOpenConns(opt.Connections)
@@ -127,6 +134,45 @@ func (s *Store) Epoch() string { return s.epoch }
 // Ping tells whether the database answers.
 func (s *Store) Ping(ctx context.Context) error { return s.DB.PingContext(ctx) }
 
+// answerWithin is how long Postgres may take for an answer. A server that is
+// frozen, or a network that swallows everything, is away after that; ending
+// the query's context would not help, since the driver waits for the server to
+// confirm it.
+const answerWithin = 10 * time.Second
+
+// dialer connects to Postgres with answerWithin as the limit of each read.
+type dialer struct{ net.Dialer }
+
+func (d dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	conn, err := d.Dialer.DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	return answering{conn}, nil
+}
+
+func (d dialer) Dial(network, address string) (net.Conn, error) {
+	return d.DialContext(context.Background(), network, address)
+}
+
+func (d dialer) DialTimeout(network, address string, timeout time.Duration) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	return d.DialContext(ctx, network, address)
+}
+
+// answering is a connection on which every read has a limit.
+type answering struct{ net.Conn }
+
+func (c answering) Read(b []byte) (int, error) {
+	if err := c.SetReadDeadline(time.Now().Add(answerWithin)); err != nil {
+		return 0, err
+	}
+	return c.Conn.Read(b)
+}
+
 // IsAway tells whether the error means that the database could not be
 // reached or is stopping, so that trying again later makes sense.
 func IsAway(err error) bool {
@@ -145,18 +191,25 @@ func IsAway(err error) bool {
 	return false
 }
 
-// reading runs a read and repeats it once when the connection turned out to
-// be dead: after a restart of Postgres every pooled connection fails once.
-func reading(ctx context.Context, read func() error) error {
-	err := read()
-	for try := 0; try < 3 && err != nil && IsAway(err) && ctx.Err() == nil; try++ {
-		select {
-		case <-time.After(time.Duration(20*(try+1)) * time.Millisecond):
-		case <-ctx.Done():
+// mostTries and longestTry bound what is tried again at once. What took long
+// would take long again.
+const (
+	mostTries  = 4
+	longestTry = time.Second
+)
+
+// again runs what may be repeated, and repeats it a few times while the
+// database is away for a moment: after a restart of Postgres every pooled
+// connection fails once.
+func again(ctx context.Context, do func() error) error {
+	for try := 1; ; try++ {
+		began := time.Now()
+		err := do()
+		if err == nil || !IsAway(err) || try == mostTries || time.Since(began) > longestTry || ctx.Err() != nil {
+			return err
 		}
-		err = read()
+		time.Sleep(time.Duration(20*try) * time.Millisecond)
 	}
-	return err
 }
 
 // inTx runs the function in one transaction.

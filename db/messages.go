@@ -81,7 +81,7 @@ const afterSQL = selectMessages + `where m.room_id = $1 and m.seq > $2 order by 
 // the messages show beyond Room.Rev is only sent again later, never missed.
 func (s *Store) Page(ctx context.Context, roomID int64, at Place) (Page, error) {
 	var page Page
-	err := reading(ctx, func() (err error) {
+	err := again(ctx, func() (err error) {
 		page, err = s.page(ctx, roomID, at)
 		return err
 	})
@@ -148,7 +148,7 @@ func (s *Store) page(ctx context.Context, roomID int64, at Place) (Page, error) 
 // `most` of them, for a page of old history that must be made true again.
 func (s *Store) Window(ctx context.Context, roomID, from, to int64, most int) (Page, error) {
 	var page Page
-	err := reading(ctx, func() error {
+	err := again(ctx, func() error {
 		room, err := s.room(ctx, s.roomByID, roomID)
 		if err != nil {
 			return err
@@ -168,7 +168,7 @@ func (s *Store) Window(ctx context.Context, roomID, from, to int64, most int) (P
 // Message reads one message.
 func (s *Store) Message(ctx context.Context, roomID, seq int64) (chat.Message, error) {
 	var rows []messageRow
-	err := reading(ctx, func() error {
+	err := again(ctx, func() error {
 		rows = rows[:0]
 		return s.DB.SelectContext(ctx, &rows, selectMessages+`where m.room_id = $1 and m.seq = $2`, roomID, seq)
 	})
@@ -211,7 +211,7 @@ const changedPeopleSQL = `
 // of the live path, of every resume and of what is kept in memory.
 func (s *Store) Changes(ctx context.Context, roomID, after int64) (Changes, error) {
 	var out Changes
-	err := reading(ctx, func() error {
+	err := again(ctx, func() error {
 		room, err := s.room(ctx, s.roomByID, roomID)
 		if err != nil {
 			return err
@@ -247,7 +247,7 @@ func (s *Store) Changes(ctx context.Context, roomID, after int64) (Changes, erro
 // SaidAfter counts the messages of a room after a number, by two look-ups.
 func (s *Store) SaidAfter(ctx context.Context, room chat.Room, after int64) (count, firstSeq int64, err error) {
 	var last []int64
-	err = reading(ctx, func() error {
+	err = again(ctx, func() error {
 		last = last[:0]
 		return s.DB.SelectContext(ctx, &last,
 			`select ordinal from messages where room_id = $1 and seq <= $2 order by seq desc limit 1`, room.ID, after)
@@ -259,7 +259,7 @@ func (s *Store) SaidAfter(ctx context.Context, room chat.Room, after int64) (cou
 	if len(last) == 1 {
 		count -= last[0]
 	}
-	err = reading(ctx, func() error {
+	err = again(ctx, func() error {
 		return s.DB.GetContext(ctx, &firstSeq,
 			`select coalesce(min(seq), 0) from messages where room_id = $1 and seq > $2`, room.ID, after)
 	})

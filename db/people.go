@@ -156,7 +156,7 @@ func (s *Store) freeNicknames(ctx context.Context, candidates []string, most, wa
 // Person reads one person.
 func (s *Store) Person(ctx context.Context, id int64) (chat.Person, error) {
 	var row personRow
-	err := reading(ctx, func() error {
+	err := again(ctx, func() error {
 		return s.DB.GetContext(ctx, &row, `select id, nickname, hue from people where id = $1`, id)
 	})
 	if errors.Is(err, sql.ErrNoRows) {

@@ -53,7 +53,7 @@ func (s *Store) room(ctx context.Context, stmt *sqlx.Stmt, arg any) (chat.Room, 
 // compares Room.Slug to tell the two apart.
 func (s *Store) Room(ctx context.Context, slug string) (chat.Room, error) {
 	var room chat.Room
-	err := reading(ctx, func() (err error) {
+	err := again(ctx, func() (err error) {
 		room, err = s.room(ctx, s.roomBySlug, slug)
 		return err
 	})
@@ -79,7 +79,7 @@ func (s *Store) glances(ctx context.Context, which string, arg any) ([]chat.Glan
 		LastAuthor sql.NullString `db:"last_author"`
 		LastBody   sql.NullString `db:"last_body"`
 	}
-	err := reading(ctx, func() error {
+	err := again(ctx, func() error {
 		rows = rows[:0]
 		return s.DB.SelectContext(ctx, &rows, `
 			select `+roomColumns+`, p.nickname as last_author, left(m.body, 200) as last_body

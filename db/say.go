@@ -85,13 +85,9 @@ func (s *Store) commitSays(roomID int64) {
 		s.says.waiting[roomID] = s.says.waiting[roomID][len(batch):]
 		s.says.mu.Unlock()
 
-		err := s.sayBatch(roomID, batch)
-		for try := 0; try < 3 && err != nil && IsAway(err); try++ {
-			// Safe by the nonces, even where the commit went through and only
-			// its answer was lost.
-			time.Sleep(time.Duration(20*(try+1)) * time.Millisecond)
-			err = s.sayBatch(roomID, batch)
-		}
+		// Repeating is safe by the nonces, even where the commit went through
+		// and only its answer was lost.
+		err := again(context.Background(), func() error { return s.sayBatch(roomID, batch) })
 		switch {
 		case err != nil && IsAway(err):
 			for _, p := range batch {
