@@ -24,7 +24,7 @@ dev: generate ## like run; a saved .templ or .css file is seen in the browser at
 test: check ## all tests: units, HTTP, Postgres, and people in a browser
 	@sh db/postgres/install.sh
 	@sh app/e2e/install.sh
-	@go run ./db/dbtest/cluster -- go test -timeout 12m ./...
+	@go run ./db/dbtest/cluster -- go test -count=1 -timeout 12m ./...
 
 check: ## formatting, vet, and that what is generated is fresh
 	@before=$$(cat views/*_templ.go | cksum); $(MAKE) -s generate >/dev/null; \

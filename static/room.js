@@ -57,7 +57,7 @@ const most = 300
 // a reader at the end or on the way there, else at the bottom. Without its
 // bottom the page is no longer the room's tail; a pill leads back.
 function bound(log, scroller, added) {
-  const atBottom = scroller.scrollTop > -2, tail = log.classList.contains('tail')
+  const atBottom = scroller.classList.contains('at-end'), tail = log.classList.contains('tail')
   if (atBottom && !tail && added.length && added.at(-1) === log.lastElementChild) {
     // Newer history came in below somebody at the lower edge: stay there.
     const last = added[0].previousElementSibling ?? added[0]
@@ -73,6 +73,12 @@ function bound(log, scroller, added) {
     scroller.dispatchEvent(new CustomEvent('untailed'))
   }
 }
+
+// The log keeps to its end at 0 exactly. Where heights are no whole pixels a
+// browser can scroll to 1, and from there the next message would be out of sight.
+$('#scroll')?.addEventListener('scroll', (event) => {
+  if (event.target.scrollTop > 0) event.target.scrollTop = 0
+})
 
 // ---- The outbox: what was sent and is not in the log yet.
 
@@ -178,7 +184,7 @@ if (form) {
     sessionStorage.removeItem(draftKey)
     text.focus()
     showOutbox(); pump()
-    $('#log.tail') ? $('#end').scrollIntoView({block: 'end'}) : $('.pill').click()
+    $('#log.tail') ? $('#scroll').scrollTop = 0 : $('.pill').click()
   })
   text.addEventListener('input', () => sessionStorage.setItem(draftKey, text.value))
   text.value ||= sessionStorage.getItem(draftKey) ?? ''

@@ -1013,7 +1013,7 @@ func Newer(l i18n.Lang, h History, scroll bool) templ.Component {
 func edge(h History, scroll bool) string {
 	do := rewind(h.Cursor) + "; $_tail = " + strconv.FormatBool(h.Tail()) + "; document.getElementById('log').classList.toggle('tail', $_tail)"
 	if scroll {
-		do += "; document.getElementById('end').scrollIntoView({block: 'end'})"
+		do += "; document.getElementById('scroll').scrollTop = 0"
 	}
 	return do
 }

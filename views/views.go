@@ -176,7 +176,7 @@ const catchUp = `$_behind && @peek(() => {
 // toEnd leads to the newest messages: there by scrolling when they are on the
 // page, else by the newest page.
 const toEnd = `document.querySelector('#log.tail')
-	? document.getElementById('end').scrollIntoView({block: 'end'})
+	? document.getElementById('scroll').scrollTop = 0
 	: @get(el.href, {filterSignals: {include: /^$/}, retryMaxCount: 3})`
 
 // readOut keeps a screen reader from reading old messages out: the log is a
