@@ -60,7 +60,7 @@ func (s *Server) getRoomStream(w http.ResponseWriter, r *http.Request) error {
 		leave := func() {}
 		if me != nil {
 			s.presence.Arrive(room.ID, *me)
-			leave = func() { s.presence.Depart(room.ID, *me) }
+			leave = func() { s.presence.Depart(room.ID, me.ID) }
 		}
 		s.hall.showRoom(room.ID)
 		s.hub.Open(sub, roomBoard(room.ID))

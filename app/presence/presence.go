@@ -81,14 +81,16 @@ func (p *Presence) Arrive(room int64, person chat.Person) {
 	p.update(room, person, func(s *seen) { s.streams++ })
 }
 
-// Depart notes that a stream of the person ended on this node.
-func (p *Presence) Depart(room int64, person chat.Person) {
-	p.update(room, person, func(s *seen) {
+// Depart notes that a stream of the person ended on this node. The nickname
+// of the one who came may be an old one by now, so only the id counts, and
+// nothing is seen of it before the grace has passed (Tick).
+func (p *Presence) Depart(room, personID int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if s := p.rooms[room][personID]; s != nil {
 		s.streams--
-		if s.streams <= 0 {
-			s.until = latest(s.until, p.now().Add(Grace))
-		}
-	})
+		s.until = latest(s.until, p.now().Add(Grace))
+	}
 }
 
 // Elsewhere notes that another node says the person is here.

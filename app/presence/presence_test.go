@@ -53,7 +53,7 @@ func TestPeopleAreCountedNotTabs(t *testing.T) {
 	c.Arrive(7, ann)
 	c.Arrive(7, ann)
 	expect(t, c.Here(7), "Ann", "bob")
-	c.Depart(7, ann)
+	c.Depart(7, ann.ID)
 	c.pass(time.Minute)
 	expect(t, c.Here(7), "Ann", "bob")
 }
@@ -62,7 +62,7 @@ func TestReloadDoesNotFlicker(t *testing.T) {
 	c := newClocked()
 	c.Arrive(7, ann)
 	before := c.changes
-	c.Depart(7, ann)
+	c.Depart(7, ann.ID)
 	c.pass(presence.Grace - time.Second)
 	expect(t, c.Here(7), "Ann")
 	c.Arrive(7, ann)
@@ -76,7 +76,7 @@ func TestReloadDoesNotFlicker(t *testing.T) {
 func TestWhoLeavesIsGoneAfterTheGrace(t *testing.T) {
 	c := newClocked()
 	c.Arrive(7, ann)
-	c.Depart(7, ann)
+	c.Depart(7, ann.ID)
 	before := c.changes
 	c.pass(presence.Grace)
 	expect(t, c.Here(7))
@@ -118,6 +118,9 @@ func TestTypingEndsAfterAWhileOrWhenSent(t *testing.T) {
 func TestRenameIsSeenWhereThePersonIs(t *testing.T) {
 	c := newClocked()
 	c.Arrive(7, ann)
+	c.Arrive(7, ann)
 	c.Renamed(chat.Person{ID: ann.ID, Nickname: "Anna"})
+	expect(t, c.Here(7), "Anna")
+	c.Depart(7, ann.ID) // a stream that was opened under the old name
 	expect(t, c.Here(7), "Anna")
 }
