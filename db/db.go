@@ -212,8 +212,19 @@ func again(ctx context.Context, do func() error) error {
 	}
 }
 
-// inTx runs the function in one transaction.
+// inTx runs the function in one transaction, and afresh in another where
+// Postgres rolled it back for the sake of others (class 40: a deadlock).
 func (s *Store) inTx(ctx context.Context, do func(*sqlx.Tx) error) error {
+	for try := 1; ; try++ {
+		err := s.inOneTx(ctx, do)
+		var pqErr *pq.Error
+		if try == mostTries || !errors.As(err, &pqErr) || pqErr.Code.Class() != "40" {
+			return err
+		}
+	}
+}
+
+func (s *Store) inOneTx(ctx context.Context, do func(*sqlx.Tx) error) error {
 	tx, err := s.DB.BeginTxx(ctx, nil)
 	if err != nil {
 		return err

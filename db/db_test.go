@@ -415,6 +415,33 @@ func TestRenameTakesANumberInEveryRoomOfThePerson(t *testing.T) {
 	}
 }
 
+// Renaming and posting at once never wait for each other in a circle.
+func TestRenameWhilePosting(t *testing.T) {
+	h := newHouse(t)
+	ann := h.enter("Ann")
+	h.say(1, ann, "first")
+	var wg sync.WaitGroup
+	for n := range 4 {
+		wg.Go(func() {
+			for i := range 25 {
+				if n == 0 {
+					nick, _ := chat.ParseNickname(fmt.Sprint("Ann no ", i), 32)
+					if _, _, err := h.Rename(context.Background(), ann.ID, nick, 32); err != nil {
+						t.Error(err)
+					}
+				} else if _, err := h.Say(context.Background(), 1, ann.ID, db.NewNonce(), "x"); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	room, err := h.Room(context.Background(), "parlor")
+	if err != nil || room.Rev != 101 || room.Said != 76 {
+		t.Fatalf("rev %d, said %d, %v", room.Rev, room.Said, err)
+	}
+}
+
 func TestSlugsOfARoomLeadToItForEver(t *testing.T) {
 	h := newHouse(t)
 	ctx := context.Background()
@@ -446,6 +473,34 @@ func TestSlugsOfARoomLeadToItForEver(t *testing.T) {
 	if err != nil || len(glances) != 2 {
 		t.Errorf("%d rooms listed, %v", len(glances), err)
 	}
+}
+
+// Rooms that take each other's names at once: one may come too late, none
+// fails for a reason that nobody understands.
+func TestRoomsSwapNames(t *testing.T) {
+	h := newHouse(t)
+	ctx := context.Background()
+	ann := h.enter("Ann")
+	var rooms []chat.Room
+	for _, name := range []string{"Tea", "Coffee"} {
+		room, err := h.MakeRoom(ctx, ann.ID, name, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		rooms = append(rooms, room)
+	}
+	var wg sync.WaitGroup
+	for i, room := range rooms {
+		wg.Go(func() {
+			for n := range 20 {
+				name := []string{"Tea", "Coffee", "Water"}[(i+n)%3]
+				if _, err := h.ChangeRoom(ctx, room.ID, ann.ID, name, ""); err != nil && reason(err) != chat.RoomNameTaken {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
 }
 
 func TestMigrationsOfManyNodesAtOnce(t *testing.T) {

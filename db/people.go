@@ -61,22 +61,23 @@ func (s *Store) Rename(ctx context.Context, personID int64, nick chat.Nickname, 
 	var row personRow
 	var revs []RoomRev
 	err := s.inTx(ctx, func(tx *sqlx.Tx) error {
-		if err := s.release(ctx, tx, nick); err != nil {
-			return err
-		}
-		if err := tx.GetContext(ctx, &row, `
-			update people set nickname = $2, folded = $3, skeleton = $4 where id = $1 returning id, nickname, hue`,
-			personID, nick.Shown, nick.Folded, nick.Skeleton); err != nil {
-			return err
-		}
-		// Rooms are locked in the order of their ids, so that two renames
-		// can't wait for each other.
+		revs = nil
+		// Rooms are locked before people, as by Say, and in the order of their
+		// ids, so that nobody waits in a circle.
 		if err := tx.SelectContext(ctx, &revs, `
 			with mine as (
 				select r.id from rooms r join memberships b on b.room_id = r.id
 				where b.person_id = $1 order by r.id for update of r)
 			update rooms set rev = rev + 1 from mine where rooms.id = mine.id
 			returning rooms.id as room_id, rooms.rev`, personID); err != nil {
+			return err
+		}
+		if err := s.release(ctx, tx, nick); err != nil {
+			return err
+		}
+		if err := tx.GetContext(ctx, &row, `
+			update people set nickname = $2, folded = $3, skeleton = $4 where id = $1 returning id, nickname, hue`,
+			personID, nick.Shown, nick.Folded, nick.Skeleton); err != nil {
 			return err
 		}
 		_, err := tx.ExecContext(ctx, `
