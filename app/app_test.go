@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -59,6 +60,11 @@ func newNode(t testing.TB, database string, change ...func(*app.Config)) *site {
 	s := &site{t: t, server: server, store: store, database: database}
 	s.web = httptest.NewUnstartedServer(server)
 	s.web.Config.MaxHeaderBytes = 32 << 10
+	// Little waits in the kernel, so that a slow reader is slow soon.
+	s.web.Config.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
+		_ = c.(*net.TCPConn).SetWriteBuffer(64 << 10)
+		return ctx
+	}
 	s.web.Start()
 	t.Cleanup(func() {
 		s.web.CloseClientConnections()
