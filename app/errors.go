@@ -131,7 +131,8 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 // an error while rendering is still an error.
 func (s *Server) show(w http.ResponseWriter, r *http.Request, code int, page templ.Component) {
 	var b bytes.Buffer
-	if err := page.Render(r.Context(), &b); err != nil {
+	// Also when the time for the answer is over: this may be the page that says so.
+	if err := page.Render(context.WithoutCancel(r.Context()), &b); err != nil {
 		s.log.Error("could not render a page", "request", requestID(r), "path", r.URL.Path, "err", err)
 		http.Error(w, "Something went wrong here. Please try again.", http.StatusInternalServerError)
 		return

@@ -20,11 +20,11 @@ import (
 // stored for good, and tells everybody, the poster's own pages included,
 // after that.
 func (s *Server) postMessage(w http.ResponseWriter, r *http.Request) error {
-	room, err := s.roomOf(r)
-	if err != nil {
+	if err := parseForm(r); err != nil { // first, so that every refusal can show the text
 		return err
 	}
-	if err := parseForm(r); err != nil {
+	room, err := s.roomOf(r)
+	if err != nil {
 		return err
 	}
 	me, err := needMe(r)

@@ -30,6 +30,13 @@ const (
 	plainStreams = 4
 )
 
+// longestName bounds the random names of tabs and browsers, mostParked how many
+// parked tabs of a browser are remembered.
+const (
+	longestName = 64
+	mostParked  = 100
+)
+
 // openSignals are what a page sends when it opens its stream.
 type openSignals struct {
 	Cursor string `json:"cursor"`
@@ -114,7 +121,10 @@ func (s *Server) serveStream(w http.ResponseWriter, r *http.Request,
 	}
 	sub := live.NewSubscriber(int(s.lang(r)), s.cfg.StreamBytes)
 	open := &openStream{sub: sub, tab: signals.Tab, opens: signals.Opens, session: session}
-	if c, err := r.Cookie(browserCookie); err == nil {
+	if len(open.tab) > longestName {
+		return chat.Refuse(chat.Malformed, chat.FormMalformed)
+	}
+	if c, err := r.Cookie(browserCookie); err == nil && len(c.Value) <= longestName {
 		open.browser = c.Value
 	}
 	var direct bool
@@ -280,6 +290,9 @@ func (s *streams) open(o *openStream, most, perAddress int) error {
 		for most > 0 && len(open) >= most {
 			oldest := open[0]
 			oldest.sub.Close(parkedFrame)
+			if len(b.parked) >= mostParked { // a new page, not a tab, each time
+				clear(b.parked)
+			}
 			b.parked[oldest.tab] = oldest.opens
 			open = open[1:]
 		}

@@ -125,6 +125,7 @@ function showOutbox() {
         // server says so instead of storing both.
         form.dataset.nonce = item.nonce
         text.value = item.body + (text.value ? '\n' + text.value : '')
+        sessionStorage.setItem(draftKey, text.value)
         showOutbox(); wake(); text.focus()
       }))
     line.append(body, state)
@@ -161,7 +162,7 @@ async function pump() {
     } else if (!answer || answer.ok || answer.status === 429 || answer.status >= 500) {
       item.state = 'waiting'
       showOutbox()
-      const seconds = Number(answer?.headers.get('Retry-After'))
+      const seconds = Number(answer?.headers.get('Retry-After') ?? 0) || 0
       await new Promise((done) => { wake = done; setTimeout(done, Math.max(wait, seconds * 1000)) })
       wait = Math.min(2 * wait, 10000)
     } else {

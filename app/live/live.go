@@ -56,6 +56,9 @@ type Source func(ctx context.Context, topic, after int64) (Batch, error)
 // mostPieces is how many pieces a topic keeps in memory for those who return.
 const mostPieces = 256
 
+// readFor is how long a read of the source may take.
+const readFor = 20 * time.Second
+
 // Hub holds the topics and boards that somebody reads.
 type Hub struct {
 	source Source
@@ -171,7 +174,10 @@ func (t *Topic) read() {
 		from, wanted := t.rev, t.wanted
 		t.mu.Unlock()
 
-		batch, err := t.hub.load(t.id, from)
+		// Not by load: a read that began before the hint would not know of it.
+		ctx, cancel := context.WithTimeout(context.Background(), readFor)
+		batch, err := t.hub.source(ctx, t.id, from)
+		cancel()
 		if err != nil {
 			t.hub.log.Warn("topic could not be read, trying again", "topic", t.id, "after", from, "wait", wait, "err", err)
 			time.Sleep(wait)
@@ -379,7 +385,7 @@ func (t *Topic) enter(s *Subscriber, at int64) {
 // present; the caller's loop sees to that.
 func (h *Hub) load(id, after int64) (Batch, error) {
 	v, err, _ := h.reads.Do(fmt.Sprintf("%d/%d", id, after), func() (any, error) {
-		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), readFor)
 		defer cancel()
 		return h.source(ctx, id, after)
 	})
