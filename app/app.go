@@ -32,6 +32,7 @@ type Server struct {
 	store    *db.Store
 	bus      *bus.Bus
 	hub      *live.Hub
+	writers  *live.Writers
 	presence *presence.Presence
 	hall     *hall
 	sessions *scs.SessionManager
@@ -39,7 +40,6 @@ type Server struct {
 	limits   *limits
 	now      func() time.Time
 	handler  http.Handler
-	draining chan struct{}
 }
 
 // New makes the server and starts what runs beside the requests, until ctx
@@ -47,9 +47,10 @@ type Server struct {
 func New(ctx context.Context, cfg Config, databaseURL string, store *db.Store, log *slog.Logger) (*Server, error) {
 	s := &Server{
 		cfg: cfg, log: log, store: store, now: time.Now,
-		streams: newStreams(), limits: newLimits(cfg), draining: make(chan struct{}),
+		streams: newStreams(), limits: newLimits(cfg),
 	}
 	s.hub = live.NewHub(s.roomChanges, log)
+	s.writers = live.NewWriters(s.beat, func(int, int, time.Duration) {})
 	s.hall = newHall(s)
 	s.presence = presence.New(s.now, s.hall.peopleChanged)
 	s.sessions = newSessions(cfg, store, s)
@@ -70,7 +71,7 @@ func New(ctx context.Context, cfg Config, databaseURL string, store *db.Store, l
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
 
 // Drain ends all streams, for a shutdown: their pages come back by themselves.
-func (s *Server) Drain() { close(s.draining) }
+func (s *Server) Drain() { s.streams.drain() }
 
 // handler answers a request or says why not; fail turns the error into an
 // answer.

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"parlor/app"
 	"parlor/db"
 )
 
@@ -138,7 +139,8 @@ func (v *visitor) resume(p *openPage, until string) []byte {
 // Say, say, edit the first, delete a third; the connection is cut at every
 // byte of what the server sends, and the page comes back with what it has.
 func TestConnectionCutAtEveryByte(t *testing.T) {
-	s := newSite(t)
+	// A connection that was cut is noticed within a second, and counts till then.
+	s := newSite(t, func(c *app.Config) { c.StreamsPerAddress = 10000 })
 	ann := s.guest("Ann")
 	ann.say("parlor", "said before")
 	before := newOpenPage("")

@@ -1,14 +1,18 @@
 package app
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"net/netip"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -20,11 +24,17 @@ import (
 )
 
 const (
-	// heartbeatEvery is how often a quiet stream says that it is alive. A
-	// page that hears nothing for 25 seconds asks afresh.
+	// heartbeatEvery is how often a stream over TLS or HTTP/2 says that it is
+	// alive; live.Writers do it for the others. A page that hears nothing for
+	// 25 seconds asks afresh.
 	heartbeatEvery = 10 * time.Second
 	// writeFor is how long a write may take before its reader is given up.
 	writeFor = 10 * time.Second
+	// openWithin is how long it may take until a stream is open.
+	openWithin = 12 * time.Second
+	// kernelBytes is how much the kernel keeps for a reader, beside what may
+	// wait here: by itself it would keep 4 MB.
+	kernelBytes = 128 << 10
 	// plainStreams is how many streams a browser may have over HTTP/1.1. It
 	// opens six connections to one server; two are left for everything else.
 	plainStreams = 4
@@ -55,24 +65,27 @@ func (s *Server) getLobbyStream(w http.ResponseWriter, r *http.Request) error {
 // getRoomStream keeps a room live: first what the page missed since its
 // cursor, then everything as it comes.
 func (s *Server) getRoomStream(w http.ResponseWriter, r *http.Request) error {
-	room, err := s.roomOf(r)
-	if err != nil {
-		return err
-	}
-	after, err := s.resumeFrom(r, room)
-	if err != nil {
-		return err
-	}
 	return s.serveStream(w, r, func(ctx context.Context, sub *live.Subscriber, me *chat.Person) (func(), error) {
-		leave := func() {}
-		if me != nil {
-			s.presence.Arrive(room.ID, *me)
-			leave = func() { s.presence.Depart(room.ID, me.ID) }
+		room, err := s.roomOf(r.WithContext(ctx))
+		if err != nil {
+			return nil, err
+		}
+		after, err := s.resumeFrom(r, room)
+		if err != nil {
+			return nil, err
 		}
 		s.hall.showRoom(room.ID)
 		s.hub.Open(sub, roomBoard(room.ID))
 		s.hub.Open(sub, hallBoard)
-		return leave, s.hub.Follow(ctx, sub, room.ID, after)
+		if err := s.hub.Follow(ctx, sub, room.ID, after); err != nil {
+			return nil, err
+		}
+		if me == nil {
+			return func() {}, nil
+		}
+		roomID, personID := room.ID, me.ID
+		s.presence.Arrive(roomID, *me)
+		return func() { s.presence.Depart(roomID, personID) }, nil
 	})
 }
 
@@ -106,43 +119,136 @@ func (s *Server) resumeFrom(r *http.Request, room chat.Room) (int64, error) {
 	return at, nil
 }
 
-// serveStream opens a stream, lets begin put the subscriber where it belongs,
-// and writes what comes until somebody goes. begin returns what to do then.
+// serveStream opens a stream: begin puts the subscriber where it belongs and
+// returns what to do when it ends. Then a connection takes over what waits for
+// the subscriber.
+//
+// On plain HTTP/1.1 the connection is taken out of net/http's hands and given
+// to live.Writers, since a goroutine with its buffers for each idle stream
+// would cost ten times the memory. TLS and HTTP/2 frame what is written, and
+// keep their goroutine. Both ways carry the same bytes.
 func (s *Server) serveStream(w http.ResponseWriter, r *http.Request,
 	begin func(context.Context, *live.Subscriber, *chat.Person) (leave func(), err error),
 ) error {
-	var signals openSignals
-	if err := datastar.ReadSignals(r, &signals); err != nil {
-		return chat.Refuse(chat.Malformed, chat.FormMalformed)
-	}
-	who, session, err := s.streamPerson(r)
+	ctx, cancel := context.WithTimeout(r.Context(), openWithin)
+	defer cancel()
+	open, who, err := s.newStream(r.WithContext(ctx))
 	if err != nil {
 		return err
 	}
-	sub := live.NewSubscriber(int(s.lang(r)), s.cfg.StreamBytes)
-	open := &openStream{sub: sub, tab: signals.Tab, opens: signals.Opens, session: session}
-	if len(open.tab) > longestName {
-		return chat.Refuse(chat.Malformed, chat.FormMalformed)
-	}
-	if c, err := r.Cookie(browserCookie); err == nil && len(c.Value) <= longestName {
-		open.browser = c.Value
-	}
-	var direct bool
-	open.addr, direct = s.clientAddr(r)
-	switch err := s.streams.open(open, s.mostStreams(r, direct), s.cfg.StreamsPerAddress); {
+	switch err := s.streams.open(open, s.mostStreams(r, open.direct), s.cfg.StreamsPerAddress); {
 	case errors.Is(err, errParked):
 		w.WriteHeader(http.StatusNoContent) // ends the client's retries
 		return nil
 	case err != nil:
 		return err
 	}
-	defer s.streams.close(open)
-	defer sub.Leave()
+	// The wait before a reconnect differs from page to page, so that they do
+	// not come back all at once.
+	open.sub.Send(append(sse.Retry(time.Duration(200+rand.IntN(800))*time.Millisecond), online...))
+	leave, err := begin(ctx, open.sub, who)
+	if err != nil {
+		open.sub.Leave()
+		s.streams.close(open)
+		return err
+	}
+	path, id := r.URL.Path, requestID(r)
+	ended := func(reason error) {
+		s.streams.close(open)
+		leave()
+		if errors.Is(reason, live.ErrSlow) {
+			s.log.Info("cut a reader that was too slow", "request", id, "path", path)
+		}
+	}
 
 	h := w.Header()
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Accel-Buffering", "no") // nginx passes it on at once
+	h.Set("Vary", "Accept-Encoding")
+	if open.packed {
+		h.Set("Content-Encoding", "gzip")
+	}
+	if conn := hijack(w, r); conn != nil {
+		if err := s.writers.Add(conn, open.sub, open.head(h), ended); err == nil {
+			return nil
+		}
+		conn.Close()
+	} else {
+		s.writeStream(w, r, open)
+	}
+	open.sub.Leave()
+	ended(open.sub.Err())
+	return nil
+}
+
+var online = sse.Signals(map[string]any{"_online": true, "_parked": false}, "")
+
+// newStream reads who opens the stream, from where, and how.
+func (s *Server) newStream(r *http.Request) (*openStream, *chat.Person, error) {
+	var signals openSignals
+	if err := datastar.ReadSignals(r, &signals); err != nil || len(signals.Tab) > longestName {
+		return nil, nil, chat.Refuse(chat.Malformed, chat.FormMalformed)
+	}
+	who, session, err := s.streamPerson(r)
+	if err != nil {
+		return nil, nil, err
+	}
+	packed := acceptsGzip(r)
+	open := &openStream{
+		sub: live.NewSubscriber(int(s.lang(r)), packed, s.cfg.StreamBytes), packed: packed,
+		tab: signals.Tab, opens: signals.Opens, session: session,
+	}
+	if c, err := r.Cookie(browserCookie); err == nil && len(c.Value) <= longestName {
+		open.browser = c.Value
+	}
+	open.addr, open.direct = s.clientAddr(r)
+	return open, who, nil
+}
+
+// acceptsGzip tells whether the client reads compressed answers.
+func acceptsGzip(r *http.Request) bool {
+	for part := range strings.SplitSeq(strings.Join(r.Header.Values("Accept-Encoding"), ","), ",") {
+		coding, quality, _ := strings.Cut(part, ";")
+		if strings.EqualFold(strings.TrimSpace(coding), "gzip") {
+			q, err := strconv.ParseFloat(strings.TrimPrefix(strings.TrimSpace(quality), "q="), 64)
+			return err != nil || q > 0
+		}
+	}
+	return false
+}
+
+// hijack takes the connection of a plain HTTP/1.1 request; nil: it is not one.
+func hijack(w http.ResponseWriter, r *http.Request) net.Conn {
+	if r.ProtoMajor != 1 || !r.ProtoAtLeast(1, 1) || r.TLS != nil {
+		return nil
+	}
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return nil
+	}
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		_ = tcp.SetWriteBuffer(kernelBytes)
+	}
+	return conn
+}
+
+// head is what an answer begins with that is written to the connection
+// itself. Its body ends with the connection (RFC 9112, section 6.3), so it
+// needs no framing.
+func (o *openStream) head(h http.Header) []byte {
+	var b bytes.Buffer
+	b.WriteString("HTTP/1.1 200 OK\r\nConnection: close\r\n")
+	_ = h.Write(&b) // a Buffer takes everything
+	b.WriteString("Date: " + time.Now().UTC().Format(http.TimeFormat) + "\r\n\r\n")
+	if o.packed {
+		b.Write(live.PackedHead)
+	}
+	return b.Bytes()
+}
+
+// writeStream writes what comes until somebody goes.
+func (s *Server) writeStream(w http.ResponseWriter, r *http.Request, open *openStream) {
 	out := http.NewResponseController(w)
 	write := func(frames ...[]byte) error {
 		if err := out.SetWriteDeadline(s.now().Add(writeFor)); err != nil {
@@ -155,49 +261,33 @@ func (s *Server) serveStream(w http.ResponseWriter, r *http.Request,
 		}
 		return out.Flush()
 	}
-	// The wait before a reconnect differs from page to page, so that they do
-	// not come back all at once.
-	hello := append(sse.Retry(time.Duration(200+rand.IntN(800))*time.Millisecond),
-		sse.Signals(map[string]any{"_online": true, "_parked": false}, "")...)
-	if err := write(hello); err != nil {
-		return nil // gone already
-	}
-	leave, err := begin(r.Context(), sub, who)
-	defer leave()
-	if err != nil {
-		// Too late for a status; the page comes back by itself.
-		if r.Context().Err() == nil {
-			s.log.Warn("a stream could not begin", "request", requestID(r), "path", r.URL.Path, "err", err)
+	if open.packed {
+		if _, err := w.Write(live.PackedHead); err != nil {
+			return
 		}
-		return nil
 	}
-
 	heartbeat := time.NewTicker(heartbeatEvery)
 	defer heartbeat.Stop()
+	var frames [][]byte
 	for {
 		select {
 		case <-r.Context().Done():
-			return nil
-		case <-s.draining:
-			return nil
+			return
 		case <-heartbeat.C:
-			if err := write(sse.Signals(map[string]any{"_beat": s.now().Unix()}, "")); err != nil {
-				return nil
+			open.sub.Send(s.beat())
+		case <-open.sub.Ready():
+			var ended error
+			frames, ended = open.sub.Take(frames[:0])
+			if err := write(frames...); err != nil || ended != nil {
+				return
 			}
-		case <-sub.Ready():
-			frames, ended := sub.Take()
-			if err := write(frames...); err != nil {
-				return nil
-			}
-			if errors.Is(ended, live.ErrSlow) {
-				s.log.Info("cut a reader that was too slow", "request", requestID(r), "path", r.URL.Path)
-			}
-			if ended != nil {
-				return nil
-			}
+			clear(frames)
 		}
 	}
 }
+
+// beat is the sign of life on a quiet stream.
+func (s *Server) beat() []byte { return sse.Signals(map[string]any{"_beat": s.now().Unix()}, "") }
 
 // mostStreams is how many streams the browser of this request may have.
 func (s *Server) mostStreams(r *http.Request, direct bool) int {
@@ -231,17 +321,21 @@ func sessionName(token string) string {
 // openStream is one stream of a page.
 type openStream struct {
 	sub     *live.Subscriber
+	packed  bool
 	browser string // "" for a program
 	tab     string
 	opens   int
 	session string
 	addr    netip.Addr
+	direct  bool // no proxy between
 }
 
 // streams knows all open ones. A browser with too many gets its oldest one
 // parked: told so, ended, and not opened again until its tab is looked at.
 type streams struct {
 	mu        sync.Mutex
+	all       map[*openStream]struct{}
+	draining  bool
 	browsers  map[string]*browserStreams
 	addresses map[netip.Addr]int
 	sessions  map[string]map[*openStream]bool
@@ -256,7 +350,7 @@ var errParked = errors.New("this tab is parked")
 
 func newStreams() *streams {
 	return &streams{
-		browsers: make(map[string]*browserStreams), addresses: make(map[netip.Addr]int),
+		all: make(map[*openStream]struct{}), browsers: make(map[string]*browserStreams), addresses: make(map[netip.Addr]int),
 		sessions: make(map[string]map[*openStream]bool),
 	}
 }
@@ -266,13 +360,16 @@ func newStreams() *streams {
 func (s *streams) open(o *openStream, most, perAddress int) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.draining {
+		return chat.Refuse(chat.Unavailable, chat.Draining)
+	}
 	if most > 0 && s.addresses[o.addr] >= perAddress {
 		return chat.Refuse(chat.TooMany, chat.TooManyStreams)
 	}
 	if o.browser != "" && o.tab != "" {
 		b := s.browsers[o.browser]
 		if b == nil {
-			b = &browserStreams{parked: make(map[string]int)}
+			b = &browserStreams{}
 			s.browsers[o.browser] = b
 		}
 		if at, ok := b.parked[o.tab]; ok && o.opens <= at {
@@ -290,14 +387,15 @@ func (s *streams) open(o *openStream, most, perAddress int) error {
 		for most > 0 && len(open) >= most {
 			oldest := open[0]
 			oldest.sub.Close(parkedFrame)
-			if len(b.parked) >= mostParked { // a new page, not a tab, each time
-				clear(b.parked)
+			if b.parked == nil || len(b.parked) >= mostParked { // a new page, not a tab, each time
+				b.parked = make(map[string]int)
 			}
 			b.parked[oldest.tab] = oldest.opens
 			open = open[1:]
 		}
 		b.open = append(open, o)
 	}
+	s.all[o] = struct{}{}
 	s.addresses[o.addr]++
 	if o.session != "" {
 		if s.sessions[o.session] == nil {
@@ -314,6 +412,7 @@ var parkedFrame = sse.Signals(map[string]any{"_parked": true}, "")
 func (s *streams) close(o *openStream) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	delete(s.all, o)
 	if s.addresses[o.addr]--; s.addresses[o.addr] <= 0 {
 		delete(s.addresses, o.addr)
 	}
@@ -335,6 +434,16 @@ func (s *streams) close(o *openStream) {
 	}
 	if len(b.open) == 0 {
 		delete(s.browsers, o.browser)
+	}
+}
+
+// drain ends all streams and lets no new ones in.
+func (s *streams) drain() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.draining = true
+	for o := range s.all {
+		o.sub.Close(nil)
 	}
 }
 

@@ -64,6 +64,7 @@ const (
 	TooManyNames   Reason = "too-many-names"
 	TooManyStreams Reason = "too-many-streams"
 	DatabaseAway   Reason = "database-away"
+	Draining       Reason = "draining"
 	Internal       Reason = "internal"
 )
 

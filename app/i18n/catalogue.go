@@ -173,6 +173,7 @@ var reasons = map[string]Text{
 	"too-many-names":   text("Too many new nicknames came from your network. Try again in a while.", "你所在的网络取的新昵称太多了。过一会儿再试。"),
 	"too-many-streams": text("Too many pages are open at once. Close some, then reload this one.", "同时打开的页面太多了。关掉几个，再刷新这一页。"),
 	"database-away":    text("The database can't be reached just now. Nothing is lost; try again in a moment.", "暂时连不上数据库。内容不会丢，请稍后再试。"),
+	"draining":         text("This server is being restarted; try again in a moment.", "服务器正在重启，请稍后再试。"),
 	"internal":         text("That is our fault, and it has been noted. Try again in a moment.", "是我们的错，已经记录下来。请稍后再试。"),
 }
 

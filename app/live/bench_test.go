@@ -29,17 +29,17 @@ func BenchmarkDeliver(b *testing.B) {
 
 	got := make(chan struct{}, subscribers)
 	for range subscribers {
-		s := live.NewSubscriber(0, 1<<20)
+		s := live.NewSubscriber(0, false, 1<<20)
 		if err := hub.Follow(b.Context(), s, 1, -1); err != nil {
 			b.Fatal(err)
 		}
 		<-s.Ready()
-		s.Take() // where it stands
+		s.Take(nil) // where it stands
 		defer s.Leave()
 		defer s.Close(nil)
 		go func() {
 			for range s.Ready() {
-				frames, err := s.Take()
+				frames, err := s.Take(nil)
 				if err != nil {
 					return
 				}
@@ -66,7 +66,7 @@ func BenchmarkDeliver(b *testing.B) {
 func BenchmarkReplay(b *testing.B) {
 	r := newRoom()
 	hub := newHub(r)
-	stays := live.NewSubscriber(0, 1<<20)
+	stays := live.NewSubscriber(0, false, 1<<20)
 	if err := hub.Follow(b.Context(), stays, 1, 0); err != nil {
 		b.Fatal(err)
 	}
@@ -75,7 +75,7 @@ func BenchmarkReplay(b *testing.B) {
 	for range 50 {
 		r.say(text)
 	}
-	first := live.NewSubscriber(0, 1<<20) // takes them into memory
+	first := live.NewSubscriber(0, false, 1<<20) // takes them into memory
 	if err := hub.Follow(b.Context(), first, 1, 0); err != nil {
 		b.Fatal(err)
 	}
@@ -83,7 +83,7 @@ func BenchmarkReplay(b *testing.B) {
 	hub.Wake(1, r.rev)
 	for got := 0; got < 50; {
 		<-stays.Ready()
-		frames, _ := stays.Take()
+		frames, _ := stays.Take(nil)
 		for _, f := range frames {
 			got += bytes.Count(f, []byte("add "))
 		}
@@ -91,11 +91,11 @@ func BenchmarkReplay(b *testing.B) {
 	b.ReportAllocs()
 	b.ResetTimer()
 	for range b.N {
-		s := live.NewSubscriber(0, 1<<20)
+		s := live.NewSubscriber(0, false, 1<<20)
 		if err := hub.Follow(b.Context(), s, 1, 0); err != nil {
 			b.Fatal(err)
 		}
-		if frames, _ := s.Take(); len(frames) == 0 {
+		if frames, _ := s.Take(nil); len(frames) == 0 {
 			b.Fatal("nothing was replayed")
 		}
 		s.Leave()

@@ -8,7 +8,8 @@ type Board struct {
 	mu      sync.Mutex
 	order   []string // parts, oldest first
 	parts   map[string]Variants
-	readers map[*Subscriber]bool
+	whole   forms // all parts, as they are sent to whoever opens it; nil: not made yet
+	readers map[*Subscriber]struct{}
 }
 
 func (h *Hub) board(name string) *Board {
@@ -16,7 +17,7 @@ func (h *Hub) board(name string) *Board {
 	defer h.mu.Unlock()
 	b := h.boards[name]
 	if b == nil {
-		b = &Board{parts: make(map[string]Variants), readers: make(map[*Subscriber]bool)}
+		b = &Board{parts: make(map[string]Variants), readers: make(map[*Subscriber]struct{})}
 		h.boards[name] = b
 	}
 	return b
@@ -31,8 +32,10 @@ func (h *Hub) Put(name, part string, shown Variants) {
 		b.order = append(b.order, part)
 	}
 	b.parts[part] = shown
+	b.whole = nil
+	sent := make(forms)
 	for s := range b.readers {
-		s.Send(shown[s.variant])
+		s.put(s.limit, sent.of(s, func(variant int) []byte { return shown[variant] }))
 	}
 }
 
@@ -49,12 +52,18 @@ func (h *Hub) Open(s *Subscriber, name string) {
 	b := h.board(name)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.readers[s] = true
-	var frame []byte
-	for _, part := range b.order {
-		frame = append(frame, b.parts[part][s.variant]...)
+	b.readers[s] = struct{}{}
+	if b.whole == nil {
+		b.whole = make(forms)
 	}
-	s.sendReplay(frame)
+	frame := b.whole.of(s, func(variant int) []byte {
+		var all []byte
+		for _, part := range b.order {
+			all = append(all, b.parts[part][variant]...)
+		}
+		return all
+	})
+	s.put(s.limit+len(frame), frame)
 	s.onLeave(func() {
 		b.mu.Lock()
 		delete(b.readers, s)

@@ -87,10 +87,17 @@ type Topic struct {
 	floor   int64 // memory holds the newest piece of everything changed after here
 	cursor  Variants
 	pieces  map[string]Piece
-	readers map[*Subscriber]int64 // live subscribers and the number each is at
-	joining int                   // subscribers on their way in
-	wanted  int64                 // the highest number heard of
-	reading bool                  // a goroutine reads for this topic
+	readers []*reader // live subscribers
+	joining int       // subscribers on their way in
+	wanted  int64     // the highest number heard of
+	reading bool      // a goroutine reads for this topic
+}
+
+// reader is a live subscriber in a topic.
+type reader struct {
+	*Subscriber
+	at    int64 // the number it is at
+	index int   // its place among the readers
 }
 
 func (h *Hub) topic(id int64) *Topic {
@@ -98,7 +105,7 @@ func (h *Hub) topic(id int64) *Topic {
 	defer h.mu.Unlock()
 	t := h.topics[id]
 	if t == nil {
-		t = &Topic{hub: h, id: id, pieces: make(map[string]Piece), readers: make(map[*Subscriber]int64)}
+		t = &Topic{hub: h, id: id, pieces: make(map[string]Piece)}
 		h.topics[id] = t
 	}
 	return t
@@ -201,20 +208,18 @@ func (t *Topic) read() {
 func (t *Topic) deliver(batch Batch) {
 	from := t.rev
 	t.merge(batch)
-	shared := make(Variants, len(batch.Cursor))
-	for s, at := range t.readers {
+	shared := make(forms)
+	for _, r := range t.readers {
+		at := r.at
 		if at >= batch.To {
 			continue // it read further than this by itself
 		}
-		t.readers[s] = batch.To
-		switch {
-		case at > from: // it knows part of the batch
-			s.Send(batch.frames(at, s.variant))
+		r.at = batch.To
+		if at > from { // it knows part of the batch
+			r.Send(batch.frames(at, r.variant))
 			continue
-		case shared[s.variant] == nil:
-			shared[s.variant] = batch.frames(from, s.variant)
 		}
-		s.Send(shared[s.variant])
+		r.put(r.limit, shared.of(r.Subscriber, func(variant int) []byte { return batch.frames(from, variant) }))
 	}
 }
 
@@ -254,7 +259,7 @@ func (t *Topic) forget() {
 // since answers from memory what a reader at number `at` missed.
 // The caller holds t.mu.
 func (t *Topic) since(at int64) (Batch, bool) {
-	if !t.known || at < t.floor {
+	if !t.known || at < t.floor || at > t.rev {
 		return Batch{}, false
 	}
 	batch := Batch{To: t.rev, Cursor: t.cursor}
@@ -316,7 +321,7 @@ func (h *Hub) Follow(ctx context.Context, s *Subscriber, id, after int64) error 
 	}()
 	for at, sent := after, false; ; {
 		t.mu.Lock()
-		if t.known && at > t.rev { // it is ahead of the live path, which follows
+		if sent && t.known && at > t.rev { // it is ahead of the live path, which follows
 			t.enter(s, at)
 			t.mu.Unlock()
 			h.Wake(id, at)
@@ -324,7 +329,7 @@ func (h *Hub) Follow(ctx context.Context, s *Subscriber, id, after int64) error 
 		}
 		if batch, ok := t.since(at); ok {
 			if !sent || len(batch.Pieces) > 0 {
-				s.sendReplay(batch.frames(at, s.variant))
+				s.SendReplay(batch.frames(at, s.variant))
 			}
 			t.enter(s, batch.To)
 			t.mu.Unlock()
@@ -332,14 +337,11 @@ func (h *Hub) Follow(ctx context.Context, s *Subscriber, id, after int64) error 
 		}
 		t.mu.Unlock()
 
-		batch, err := h.load(id, at)
-		if err == nil {
-			err = ctx.Err()
-		}
+		batch, err := h.load(ctx, id, at)
 		if err != nil {
 			return fmt.Errorf("follow topic %d after %d: %w", id, at, err)
 		}
-		s.sendReplay(batch.frames(at, s.variant))
+		s.SendReplay(batch.frames(at, s.variant))
 		sent = true
 		t.mu.Lock()
 		if !t.known {
@@ -372,27 +374,36 @@ func (h *Hub) join(id int64) *Topic {
 
 // enter makes the subscriber live. The caller holds t.mu.
 func (t *Topic) enter(s *Subscriber, at int64) {
-	t.readers[s] = at
+	r := &reader{s, at, len(t.readers)}
+	t.readers = append(t.readers, r)
 	s.onLeave(func() {
 		t.mu.Lock()
-		delete(t.readers, s)
-		t.mu.Unlock()
+		defer t.mu.Unlock()
+		last := t.readers[len(t.readers)-1]
+		t.readers[r.index], last.index = last, r.index
+		t.readers[len(t.readers)-1] = nil
+		t.readers = t.readers[:len(t.readers)-1]
 	})
 }
 
 // load reads from the source. Calls for the same number share one read only
 // with calls that began before it, so what it returns may be older than the
 // present; the caller's loop sees to that.
-func (h *Hub) load(id, after int64) (Batch, error) {
-	v, err, _ := h.reads.Do(fmt.Sprintf("%d/%d", id, after), func() (any, error) {
-		ctx, cancel := context.WithTimeout(context.Background(), readFor)
+func (h *Hub) load(ctx context.Context, id, after int64) (Batch, error) {
+	read := h.reads.DoChan(fmt.Sprintf("%d/%d", id, after), func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.Background(), readFor) // others may wait for it too
 		defer cancel()
 		return h.source(ctx, id, after)
 	})
-	if err != nil {
-		return Batch{}, err
+	select {
+	case r := <-read:
+		if r.Err != nil {
+			return Batch{}, r.Err
+		}
+		return r.Val.(Batch), nil
+	case <-ctx.Done():
+		return Batch{}, ctx.Err()
 	}
-	return v.(Batch), nil
 }
 
 // Readers counts the live subscribers of a topic.

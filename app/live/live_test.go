@@ -157,7 +157,7 @@ func drain(t testing.TB, s *live.Subscriber, p *page, rev int64) {
 	for deadline := time.After(10 * time.Second); p.cursor < rev; {
 		select {
 		case <-s.Ready():
-			frames, err := s.Take()
+			frames, err := s.Take(nil)
 			if err != nil {
 				t.Fatalf("subscriber ended: %v", err)
 			}
@@ -172,7 +172,7 @@ func drain(t testing.TB, s *live.Subscriber, p *page, rev int64) {
 
 func follow(t testing.TB, h *live.Hub, after int64) *live.Subscriber {
 	t.Helper()
-	s := live.NewSubscriber(0, 1<<20)
+	s := live.NewSubscriber(0, false, 1<<20)
 	if err := h.Follow(context.Background(), s, 7, after); err != nil {
 		t.Fatal(err)
 	}
@@ -186,13 +186,13 @@ func TestEverySubscriberGetsTheSameBytes(t *testing.T) {
 	a, b := follow(t, h, 0), follow(t, h, 0)
 	for _, s := range []*live.Subscriber{a, b} {
 		<-s.Ready()
-		s.Take()
+		s.Take(nil)
 	}
 	h.Wake(7, r.say("hello"))
 	<-a.Ready()
 	<-b.Ready()
-	fromA, _ := a.Take()
-	fromB, _ := b.Take()
+	fromA, _ := a.Take(nil)
+	fromB, _ := b.Take(nil)
 	if len(fromA) != 1 || len(fromB) != 1 || &fromA[0][0] != &fromB[0][0] {
 		t.Fatalf("not the same memory: %q and %q", fromA, fromB)
 	}
@@ -216,7 +216,7 @@ func TestCutAtEveryByteLosesAndDoublesNothing(t *testing.T) {
 		whole := newPage()
 		s := follow(t, h, 0)
 		<-s.Ready()
-		frames, _ := s.Take()
+		frames, _ := s.Take(nil)
 		stream := bytes.Join(frames, nil)
 		whole.apply(t, stream)
 		whole.check(t, r)
@@ -248,7 +248,7 @@ func TestSubscriberThatReadsWhileAMessageIsSaidMissesNothing(t *testing.T) {
 	h := newHub(r)
 	r.say("before")
 	r.block = make(chan struct{})
-	s := live.NewSubscriber(0, 1<<20)
+	s := live.NewSubscriber(0, false, 1<<20)
 	done := make(chan error, 1)
 	go func() { done <- h.Follow(context.Background(), s, 7, 0) }()
 	for { // the read has seen "before" only
@@ -343,7 +343,7 @@ func TestTooLongAGapGetsAPage(t *testing.T) {
 func TestSlowReaderIsCutAndOthersAreNot(t *testing.T) {
 	r := newRoom()
 	h := newHub(r)
-	slow := live.NewSubscriber(0, 200)
+	slow := live.NewSubscriber(0, false, 200)
 	if err := h.Follow(context.Background(), slow, 7, 0); err != nil {
 		t.Fatal(err)
 	}
@@ -354,7 +354,7 @@ func TestSlowReaderIsCutAndOthersAreNot(t *testing.T) {
 		h.Wake(7, rev)
 		drain(t, fast, p, rev)
 	}
-	if _, err := slow.Take(); err != live.ErrSlow {
+	if _, err := slow.Take(nil); err != live.ErrSlow {
 		t.Fatalf("the slow reader ended with %v", err)
 	}
 	p.check(t, r)
@@ -375,7 +375,7 @@ func TestManyReadersUnderChangesEndWithTheRoom(t *testing.T) {
 		wg.Go(func() {
 			p := pages[i]
 			for {
-				s := live.NewSubscriber(0, 1<<20)
+				s := live.NewSubscriber(0, false, 1<<20)
 				if err := h.Follow(context.Background(), s, 7, p.cursor); err != nil {
 					t.Error(err)
 					return
@@ -383,7 +383,7 @@ func TestManyReadersUnderChangesEndWithTheRoom(t *testing.T) {
 				for n := rng.IntN(30); ; n-- {
 					select {
 					case <-s.Ready():
-						frames, _ := s.Take()
+						frames, _ := s.Take(nil)
 						stream := bytes.Join(frames, nil)
 						if n == 0 && len(stream) > 0 {
 							p.apply(t, stream[:rng.IntN(len(stream))])
@@ -435,22 +435,40 @@ func TestBoardIsSentWholeThenOnChange(t *testing.T) {
 	h.Put("room/7", "here", frame("here Ann"))
 	h.Put("room/7", "typing", frame("typing nobody"))
 	h.Put("room/7", "here", frame("here Ann, Bob"))
-	s := live.NewSubscriber(0, 1<<20)
+	s := live.NewSubscriber(0, false, 1<<20)
 	h.Open(s, "room/7")
 	<-s.Ready()
-	frames, _ := s.Take()
+	frames, _ := s.Take(nil)
 	if got := string(bytes.Join(frames, nil)); got != "here Ann, Bob\ntyping nobody\n" {
 		t.Fatalf("opened with %q", got)
 	}
 	h.Put("room/7", "typing", frame("typing Bob"))
 	<-s.Ready()
-	frames, _ = s.Take()
+	frames, _ = s.Take(nil)
 	if got := string(bytes.Join(frames, nil)); got != "typing Bob\n" {
 		t.Fatalf("then got %q", got)
 	}
 	s.Leave()
 	h.Put("room/7", "typing", frame("typing Ann"))
-	if frames, _ := s.Take(); len(frames) > 0 {
+	if frames, _ := s.Take(nil); len(frames) > 0 {
 		t.Fatalf("after leaving got %q", frames)
 	}
+}
+
+// Somebody may know a number before the node does: another node gave it.
+func TestSubscriberAheadOfTheNodeIsToldWhereItStands(t *testing.T) {
+	r := newRoom()
+	h := newHub(r)
+	follow(t, h, 0)
+	r.say("one")
+	rev := r.say("two") // nobody woke this node
+	p := newPage()
+	s := follow(t, h, rev)
+	drain(t, s, p, rev)
+	p.put("1 one")
+	p.put("2 two")
+	rev = r.edit(1, "uno")
+	h.Wake(7, rev)
+	drain(t, s, p, rev)
+	p.check(t, r)
 }
