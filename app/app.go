@@ -134,7 +134,7 @@ func (s *Server) sweep(ctx context.Context) {
 			return
 		case <-tick.C:
 			s.hub.WakeAll()
-			s.hub.Sweep()
+			s.hub.Sweep(s.now())
 			s.limits.sweep(s.now())
 		}
 	}

@@ -251,7 +251,7 @@ func (o *openStream) head(h http.Header) []byte {
 func (s *Server) writeStream(w http.ResponseWriter, r *http.Request, open *openStream) {
 	out := http.NewResponseController(w)
 	write := func(frames ...[]byte) error {
-		if err := out.SetWriteDeadline(s.now().Add(writeFor)); err != nil {
+		if err := out.SetWriteDeadline(time.Now().Add(writeFor)); err != nil {
 			return err
 		}
 		for _, frame := range frames {

@@ -53,8 +53,13 @@ type Batch struct {
 // Source reads what happened in a topic after a number.
 type Source func(ctx context.Context, topic, after int64) (Batch, error)
 
-// mostPieces is how many pieces a topic keeps in memory for those who return.
-const mostPieces = 256
+// mostPieces is how many pieces a topic keeps in memory for those who return,
+// and keepFor how long, so that memory follows what is said, not how many
+// rooms are open. Whoever comes back later reads from the source.
+const (
+	mostPieces = 256
+	keepFor    = 2 * time.Minute
+)
 
 // readFor is how long a read of the source may take.
 const readFor = 20 * time.Second
@@ -87,6 +92,8 @@ type Topic struct {
 	floor   int64 // memory holds the newest piece of everything changed after here
 	cursor  Variants
 	pieces  map[string]Piece
+	young   int64     // everything up to here was in memory at the last sweep
+	swept   time.Time // when that was
 	readers []*reader // live subscribers
 	joining int       // subscribers on their way in
 	wanted  int64     // the highest number heard of
@@ -147,8 +154,9 @@ func (h *Hub) WakeAll() {
 	}
 }
 
-// Sweep forgets the topics that nobody reads.
-func (h *Hub) Sweep() {
+// Sweep forgets the topics that nobody reads, and what others have kept for
+// longer than keepFor.
+func (h *Hub) Sweep(now time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for id, t := range h.topics {
@@ -156,7 +164,22 @@ func (h *Hub) Sweep() {
 		if len(t.readers) == 0 && t.joining == 0 && !t.reading {
 			delete(h.topics, id)
 		}
+		if now.Sub(t.swept) >= keepFor {
+			t.dropUpTo(t.young)
+			t.young, t.swept = t.rev, now
+		}
 		t.mu.Unlock()
+	}
+}
+
+// dropUpTo takes out of memory what was last changed at a number or before.
+// The caller holds t.mu.
+func (t *Topic) dropUpTo(rev int64) {
+	t.floor = max(t.floor, rev)
+	for key, p := range t.pieces {
+		if p.Rev <= t.floor {
+			delete(t.pieces, key)
+		}
 	}
 }
 
@@ -242,17 +265,12 @@ func (t *Topic) merge(batch Batch) {
 		revs = append(revs, p.Rev)
 	}
 	sort.Slice(revs, func(i, j int) bool { return revs[i] < revs[j] })
-	t.floor = max(t.floor, revs[len(revs)-mostPieces*3/4-1]) // a quarter at once, not one each time
-	for key, p := range t.pieces {
-		if p.Rev <= t.floor {
-			delete(t.pieces, key)
-		}
-	}
+	t.dropUpTo(revs[len(revs)-mostPieces*3/4-1]) // a quarter at once, not one each time
 }
 
 // forget empties the memory. The caller holds t.mu.
 func (t *Topic) forget() {
-	t.known, t.rev, t.floor, t.cursor = false, 0, 0, nil
+	t.known, t.rev, t.floor, t.young, t.cursor = false, 0, 0, 0, nil
 	clear(t.pieces)
 }
 

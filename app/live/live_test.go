@@ -472,3 +472,40 @@ func TestSubscriberAheadOfTheNodeIsToldWhereItStands(t *testing.T) {
 	drain(t, s, p, rev)
 	p.check(t, r)
 }
+
+// What was said long ago is not kept in memory, and not missed either.
+func TestMemoryForgetsWhatIsOld(t *testing.T) {
+	r := newRoom()
+	h := newHub(r)
+	keep, p := follow(t, h, 0), newPage()
+	now := time.Now()
+	h.Sweep(now)
+	for i := range 100 {
+		h.Wake(7, r.say(fmt.Sprint("message ", i)))
+	}
+	drain(t, keep, p, 100)
+	resume := func() (reads int) {
+		before := r.readCount()
+		back := newPage()
+		for seq := int64(1); seq <= 50; seq++ {
+			back.put(fmt.Sprintf("%d %s", seq, r.texts[seq]))
+		}
+		drain(t, follow(t, h, 50), back, r.rev)
+		back.check(t, r)
+		return r.readCount() - before
+	}
+	h.Sweep(now.Add(3 * time.Minute))
+	if resume() != 0 {
+		t.Error("forgotten at once")
+	}
+	rev := r.say("later")
+	h.Wake(7, rev)
+	drain(t, keep, p, rev)
+	h.Sweep(now.Add(6 * time.Minute))
+	if resume() == 0 {
+		t.Error("memory still reaches back to the first messages")
+	}
+	h.Wake(7, r.edit(3, "edited after it was forgotten"))
+	drain(t, keep, p, r.rev)
+	p.check(t, r)
+}
