@@ -115,7 +115,7 @@ type shard struct {
 
 	// All below is known to the goroutine only.
 	conns  []*connection
-	round  int
+	turn   int // the index in conns of the one that was looked at last
 	frames [][]byte
 	joined []byte // for frames that go out in one write
 	out    []byte // what write writes
@@ -216,7 +216,7 @@ func (s *shard) serve(c *connection, now time.Time) int {
 		s.drop(c, ended) // whatever of its last words did not fit
 	case len(rest) > 0:
 		if len(s.frames) > 1 {
-			rest = append([]byte(nil), rest...) // joined is needed for others
+			s.joined = nil // the goroutine has it now
 		}
 		c.slow.Store(true)
 		go c.catchUp(rest)
@@ -263,14 +263,18 @@ func (c *connection) catchUp(rest []byte) {
 // look goes to the next few connections: whose peer has gone is dropped, and
 // what was quiet for long gets a sign of life.
 func (s *shard) look() {
-	each := (len(s.conns) + rounds - 1) / rounds
 	now := time.Now()
 	var beat []byte
 	var packed []byte
-	// From behind, since a dropped one's place is taken by the last.
-	from := min(s.round*each, len(s.conns))
-	for i := min(from+each, len(s.conns)) - 1; i >= from; i-- {
-		c := s.conns[i]
+	for range (len(s.conns) + rounds - 1) / rounds {
+		// Downwards: the place of a dropped one is taken by the last, which
+		// had its turn.
+		if s.turn = min(s.turn, len(s.conns)) - 1; s.turn < 0 {
+			if s.turn = len(s.conns) - 1; s.turn < 0 {
+				return
+			}
+		}
+		c := s.conns[s.turn]
 		if c.slow.Load() {
 			continue
 		}
@@ -298,9 +302,6 @@ func (s *shard) look() {
 		} else {
 			c.sub.put(c.sub.limit, beat)
 		}
-	}
-	if s.round++; s.round >= rounds {
-		s.round = 0
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"runtime"
 	"strings"
@@ -178,10 +179,12 @@ func TestReaderThatStopsHoldsUpNobody(t *testing.T) {
 func TestPeerThatGoesIsNoticed(t *testing.T) {
 	r := newRoom()
 	h, w := newHub(r), newWriters()
+	r.say("before")
 	var clients []*net.TCPConn
 	var ended []chan error
 	for range 20 {
 		client, _, e := connect(t, w, h, false, 1<<20, 0)
+		readUntil(t, client, newPage(), 1) // else closing would be an error on the way
 		clients, ended = append(clients, client), append(ended, e)
 	}
 	for i, client := range clients {
@@ -210,6 +213,46 @@ func TestPeerThatGoesIsNoticed(t *testing.T) {
 		}
 	}
 }
+
+// Readers that are slow now and then go to a goroutine of their own and back,
+// many times. What goes out in one write belongs to them alone.
+func TestReadersThatAreSlowNowAndThen(t *testing.T) {
+	r := newRoom()
+	r.mostRows = 1 << 20
+	h, w := newHub(r), newWriters()
+	const readers, bursts, burst = 8, 60, 5
+	done := make(chan *page, readers)
+	for i := range readers {
+		client, s, _ := connect(t, w, h, false, 64<<20, 0)
+		h.Open(s, "board")
+		go func() {
+			rng := rand.New(rand.NewPCG(uint64(i), 3))
+			p := newPage()
+			readUntil(t, readerFunc(func(b []byte) (int, error) {
+				if rng.IntN(10) == 0 {
+					time.Sleep(time.Duration(rng.IntN(30)) * time.Millisecond)
+				}
+				_ = client.SetReadDeadline(time.Now().Add(5 * time.Second))
+				return client.Read(b)
+			}), p, bursts*burst)
+			done <- p
+		}()
+	}
+	for i := range bursts {
+		for range burst {
+			h.Put("board", "part", frame("part %d %s", i, strings.Repeat("y", 300)))
+			h.Wake(7, r.say(fmt.Sprint(i, strings.Repeat("x", 1000+i))))
+		}
+		time.Sleep(time.Duration(i%7) * time.Millisecond)
+	}
+	for range readers {
+		(<-done).check(t, r)
+	}
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(b []byte) (int, error) { return f(b) }
 
 // A subscriber that was told to go before it had a connection still says its
 // last word in an answer that has a head.
