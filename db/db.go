@@ -68,15 +68,19 @@ type Store struct {
 	now   func() time.Time
 	says  sayQueue
 
-	lockRoom, findNonces, addMessages, moveRoom, joinRoom *sqlx.Stmt
-	changes, changedPeople, roomBySlug, roomByID          *sqlx.Stmt
-	newest, before, after                                 *sqlx.Stmt
+	committed func(posts int) // Options.Committed
+
+	say, changes, changedPeople, roomBySlug, roomByID *sqlx.Stmt
+	newest, before, after                             *sqlx.Stmt
 }
 
 // Options for Open; the zero value is good for production.
 type Options struct {
 	Connections int              // most open connections, default 20
 	Now         func() time.Time // default time.Now
+	// Committed, if set, is told after each commit of Say how many posts it
+	// held. It must return soon.
+	Committed func(posts int)
 }
 
 // Open migrates the database and returns its Store.
@@ -86,6 +90,9 @@ func Open(ctx context.Context, url string, opt Options) (*Store, error) {
 	}
 	if opt.Now == nil {
 		opt.Now = time.Now
+	}
+	if opt.Committed == nil {
+		opt.Committed = func(int) {}
 	}
 	if err := Migrate(ctx, url); err != nil {
 		return nil, err
@@ -102,7 +109,7 @@ func Open(ctx context.Context, url string, opt Options) (*Store, error) {
 	}
 	conn.SetMaxOpenConns(opt.Connections)
 	conn.SetMaxIdleConns(opt.Connections)
-	s := &Store{DB: conn, now: opt.Now}
+	s := &Store{DB: conn, now: opt.Now, committed: opt.Committed}
 	s.says.waiting = make(map[int64][]*pendingSay)
 	if err := conn.GetContext(ctx, &s.epoch, `select epoch from house`); err != nil {
 		conn.Close()
@@ -112,9 +119,7 @@ func Open(ctx context.Context, url string, opt Options) (*Store, error) {
 		into **sqlx.Stmt
 		sql  string
 	}{
-		{&s.lockRoom, lockRoomSQL}, {&s.findNonces, findNoncesSQL}, {&s.addMessages, addMessagesSQL},
-		{&s.moveRoom, moveRoomSQL}, {&s.joinRoom, joinRoomSQL}, {&s.changes, changesSQL},
-		{&s.changedPeople, changedPeopleSQL}, {&s.roomBySlug, roomBySlugSQL}, {&s.roomByID, roomByIDSQL},
+		{&s.say, saySQL}, {&s.changes, changesSQL}, {&s.changedPeople, changedPeopleSQL}, {&s.roomBySlug, roomBySlugSQL}, {&s.roomByID, roomByIDSQL},
 		{&s.newest, newestSQL}, {&s.before, beforeSQL}, {&s.after, afterSQL},
 	} {
 		if *p.into, err = conn.PreparexContext(ctx, p.sql); err != nil {

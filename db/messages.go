@@ -2,7 +2,6 @@ package db
 
 import (
 	"context"
-	"crypto/sha256"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -335,10 +334,4 @@ func (s *Store) changeMessage(ctx context.Context, roomID, seq, personID int64,
 		return 0, fmt.Errorf("change message %d of room %d: %w", seq, roomID, err)
 	}
 	return rev, nil
-}
-
-// sumOf is the digest kept to recognise a repeated post.
-func sumOf(body string) []byte {
-	sum := sha256.Sum256([]byte(body))
-	return sum[:]
 }
