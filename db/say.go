@@ -132,7 +132,7 @@ func (s *Store) sayBatch(roomID int64, batch []*pendingSay) error {
 		if err := rows.Scan(&p.said.Seq, &p.said.Rev, &reused); err != nil {
 			return err
 		}
-		if reused {
+		if p.err = nil; reused {
 			p.err = &chat.Error{Kind: chat.Conflict, Field: "body", Reason: chat.NonceReused}
 		}
 	}
