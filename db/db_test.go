@@ -637,6 +637,52 @@ func TestRoomsSwapNames(t *testing.T) {
 		})
 	}
 	wg.Wait()
+	glances, err := h.Rooms(ctx, 10)
+	if err != nil || len(glances) != 3 {
+		t.Fatalf("%d rooms, %v", len(glances), err)
+	}
+	for _, g := range glances {
+		if found, err := h.Room(ctx, g.Slug); err != nil || found.ID != g.ID {
+			t.Errorf("%q, the slug of room %d, leads to %d, %v", g.Slug, g.ID, found.ID, err)
+		}
+	}
+}
+
+// A slug that another room takes between the look and the change.
+func TestASlugLeadsToTheRoomThatShowsIt(t *testing.T) {
+	h := newHouse(t)
+	ctx := context.Background()
+	ann := h.enter("Ann")
+	room, err := h.MakeRoom(ctx, ann.ID, "Coffee", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tx, err := h.DB.Beginx()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback()
+	if _, err := tx.Exec(`insert into room_slugs values ('tea', 1)`); err != nil {
+		t.Fatal(err)
+	}
+	changed := make(chan chat.Room)
+	go func() {
+		room, err := h.ChangeRoom(ctx, room.ID, ann.ID, "Tea", "")
+		if err != nil {
+			t.Error(err)
+		}
+		changed <- room
+	}()
+	time.Sleep(100 * time.Millisecond) // it waits for us now
+	if err := tx.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	if room = <-changed; room.Slug != "tea-2" {
+		t.Errorf("the slug is %q", room.Slug)
+	}
+	if found, err := h.Room(ctx, room.Slug); err != nil || found.ID != room.ID {
+		t.Errorf("%q leads to room %d, %v", room.Slug, found.ID, err)
+	}
 }
 
 func TestMigrationsOfManyNodesAtOnce(t *testing.T) {
