@@ -72,9 +72,17 @@ func (s *Server) getRoomStream(w http.ResponseWriter, r *http.Request) error {
 		s.hall.showRoom(room.ID)
 		s.hub.Open(sub, roomBoard(room.ID))
 		s.hub.Open(sub, hallBoard)
-		return leave, s.hub.Follow(ctx, sub, room.ID, after)
+		if err := s.hub.Follow(ctx, sub, room.ID, after); err != nil {
+			return leave, err
+		}
+		if s.store.Epoch() != room.Epoch {
+			return leave, errRestored // where it goes on from is a number of the old database
+		}
+		return leave, nil
 	})
 }
+
+var errRestored = errors.New("a backup was restored in this moment")
 
 // resumeFrom finds the number to go on from: the later of what the browser
 // remembers (Last-Event-ID) and the page's cursor. The client's own retries
@@ -95,7 +103,7 @@ func (s *Server) resumeFrom(r *http.Request, room chat.Room) (int64, error) {
 		if err != nil {
 			return 0, err
 		}
-		if cursor.Epoch != "" && cursor.Epoch != s.store.Epoch() || cursor.Rev > room.Rev {
+		if cursor.Epoch != "" && cursor.Epoch != room.Epoch || cursor.Rev > room.Rev {
 			return fromNothing, nil
 		}
 		at, found = max(at, cursor.Rev), true

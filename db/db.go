@@ -21,6 +21,7 @@ import (
 	"io"
 	"io/fs"
 	"net"
+	"sync"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -63,10 +64,13 @@ func Migrate(ctx context.Context, url string) error {
 // Store reads and writes. It is safe for concurrent use.
 type Store struct {
 	// DB is for the session store only; everything else uses the methods.
-	DB    *sqlx.DB
-	epoch string
-	now   func() time.Time
-	says  sayQueue
+	DB   *sqlx.DB
+	now  func() time.Time
+	says sayQueue
+
+	epochMu  sync.Mutex
+	epoch    string
+	newEpoch func() // OnNewEpoch
 
 	committed func(posts int) // Options.Committed
 
@@ -133,8 +137,34 @@ func Open(ctx context.Context, url string, opt Options) (*Store, error) {
 // Close ends all connections.
 func (s *Store) Close() error { return s.DB.Close() }
 
-// Epoch is the random name of this database, the first part of its cursors.
-func (s *Store) Epoch() string { return s.epoch }
+// Epoch is the random name of this database, the first part of its cursors. A
+// backup that is restored while the program runs has another one.
+func (s *Store) Epoch() string {
+	s.epochMu.Lock()
+	defer s.epochMu.Unlock()
+	return s.epoch
+}
+
+// OnNewEpoch has do called when a room is read from a database with another
+// epoch than before, while the read still waits for it to return: nothing that
+// is remembered of the old one holds in the new one.
+func (s *Store) OnNewEpoch(do func()) {
+	s.epochMu.Lock()
+	defer s.epochMu.Unlock()
+	s.newEpoch = do
+}
+
+// sawEpoch notes the epoch that a room was read with.
+func (s *Store) sawEpoch(epoch string) {
+	s.epochMu.Lock()
+	do := s.newEpoch
+	same := epoch == s.epoch
+	s.epoch = epoch
+	s.epochMu.Unlock()
+	if !same && do != nil {
+		do()
+	}
+}
 
 // Ping tells whether the database answers.
 func (s *Store) Ping(ctx context.Context) error { return s.DB.PingContext(ctx) }

@@ -20,6 +20,7 @@ type roomRow struct {
 	Name       string        `db:"name"`
 	Topic      string        `db:"topic"`
 	MakerID    sql.NullInt64 `db:"maker_id"`
+	Epoch      string        `db:"epoch"`
 	Rev        int64         `db:"rev"`
 	AboutRev   int64         `db:"about_rev"`
 	Said       int64         `db:"said"`
@@ -27,12 +28,13 @@ type roomRow struct {
 	LastSaidAt time.Time     `db:"last_said_at"`
 }
 
-const roomColumns = `r.id, r.slug, r.name, r.topic, r.maker_id, r.rev, r.about_rev, r.said, r.last_seq, r.last_said_at`
+const roomColumns = `r.id, r.slug, r.name, r.topic, r.maker_id, r.rev, r.about_rev, r.said, r.last_seq, r.last_said_at,
+	(select epoch from house) as epoch`
 
 func (r roomRow) room() chat.Room {
 	return chat.Room{
 		ID: r.ID, Slug: r.Slug, Name: r.Name, Topic: r.Topic, MakerID: r.MakerID.Int64,
-		Rev: r.Rev, AboutRev: r.AboutRev, Said: r.Said, LastSeq: r.LastSeq, LastSaidAt: r.LastSaidAt,
+		Epoch: r.Epoch, Rev: r.Rev, AboutRev: r.AboutRev, Said: r.Said, LastSeq: r.LastSeq, LastSaidAt: r.LastSaidAt,
 	}
 }
 
@@ -45,6 +47,9 @@ func (s *Store) room(ctx context.Context, stmt *sqlx.Stmt, arg any) (chat.Room, 
 	err := stmt.GetContext(ctx, &row, arg)
 	if errors.Is(err, sql.ErrNoRows) {
 		return chat.Room{}, chat.Refuse(chat.NotFound, chat.NoSuchRoom)
+	}
+	if err == nil {
+		s.sawEpoch(row.Epoch)
 	}
 	return row.room(), err
 }

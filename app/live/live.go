@@ -67,6 +67,7 @@ type Hub struct {
 	mu     sync.Mutex
 	topics map[int64]*Topic
 	boards map[string]*Board
+	past   int // how often everything was forgotten
 
 	reads singleflight.Group // many who return to the same number read once
 }
@@ -148,6 +149,23 @@ func (h *Hub) Sweep() {
 		t.mu.Lock()
 		if len(t.readers) == 0 && t.joining == 0 && !t.reading {
 			delete(h.topics, id)
+		}
+		t.mu.Unlock()
+	}
+}
+
+// Restart forgets all topics and closes their readers: the source is another
+// one, and numbers of the old one mean nothing in it.
+func (h *Hub) Restart() {
+	h.mu.Lock()
+	old := h.topics
+	h.topics = make(map[int64]*Topic)
+	h.past++ // what is being read now is given to nobody who comes later
+	h.mu.Unlock()
+	for _, t := range old {
+		t.mu.Lock()
+		for s := range t.readers {
+			s.Close(nil)
 		}
 		t.mu.Unlock()
 	}
@@ -384,7 +402,10 @@ func (t *Topic) enter(s *Subscriber, at int64) {
 // with calls that began before it, so what it returns may be older than the
 // present; the caller's loop sees to that.
 func (h *Hub) load(id, after int64) (Batch, error) {
-	v, err, _ := h.reads.Do(fmt.Sprintf("%d/%d", id, after), func() (any, error) {
+	h.mu.Lock()
+	key := fmt.Sprintf("%d/%d/%d", h.past, id, after)
+	h.mu.Unlock()
+	v, err, _ := h.reads.Do(key, func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.Background(), readFor)
 		defer cancel()
 		return h.source(ctx, id, after)
