@@ -61,6 +61,7 @@ func New(ctx context.Context, cfg Config, databaseURL string, store *db.Store, l
 	if err := s.hall.reload(ctx); err != nil {
 		return nil, err
 	}
+	store.OnNewEpoch(s.restored)
 	s.handler = s.chain(s.routes())
 	go s.hall.run(ctx)
 	go s.sweep(ctx)
@@ -72,6 +73,15 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.S
 
 // Drain ends all streams, for a shutdown: their pages come back by themselves.
 func (s *Server) Drain() { s.streams.drain() }
+
+// restored is called when the database was replaced by a backup of it. Open
+// pages come back with cursors that the new one does not know, and so get the
+// newest end afresh.
+func (s *Server) restored() {
+	s.log.Info("the database is a restored backup: all open pages begin afresh")
+	s.hub.Restart()
+	s.hall.restart()
+}
 
 // handler answers a request or says why not; fail turns the error into an
 // answer.

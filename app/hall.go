@@ -49,6 +49,8 @@ type hall struct {
 	people map[int64]bool // somebody came, went, or types
 	stale  map[int64]bool // their line in the lists must be rendered
 	all    bool           // everything may have changed
+
+	restarted bool // rooms may be gone, too
 }
 
 func newHall(s *Server) *hall {
@@ -65,6 +67,35 @@ func (h *hall) reload(ctx context.Context) error {
 		return err
 	}
 	h.take(rooms)
+	return nil
+}
+
+// restart has everything looked after, rooms that are gone included.
+func (h *hall) restart() {
+	h.mu.Lock()
+	h.restarted, h.all = true, true
+	h.mu.Unlock()
+}
+
+// startOver reads all rooms that are listed, and takes those that are not there
+// any more from the lists of open pages.
+func (h *hall) startOver(ctx context.Context) error {
+	rooms, err := h.s.store.Rooms(ctx, mostRooms)
+	if err != nil {
+		return err
+	}
+	h.mu.Lock()
+	old := h.rooms
+	h.rooms = make(map[int64]chat.Glance)
+	h.mu.Unlock()
+	h.take(rooms)
+	for id := range old {
+		if !slices.ContainsFunc(rooms, func(g chat.Glance) bool { return g.ID == id }) {
+			part := fmt.Sprint(id)
+			h.s.hub.Put(lobbyBoard, part, same(sse.Elements("#card-"+part, datastar.ElementPatchModeRemove, "")))
+			h.s.hub.Put(hallBoard, part, same(sse.Elements("#hall-"+part, datastar.ElementPatchModeRemove, "")))
+		}
+	}
 	return nil
 }
 
@@ -205,11 +236,13 @@ func (h *hall) showRooms(ctx context.Context) {
 	for id := range h.moved {
 		moved = append(moved, id)
 	}
-	all := h.all
-	h.moved, h.all = make(map[int64]bool), false
+	all, restarted := h.all, h.restarted
+	h.moved, h.all, h.restarted = make(map[int64]bool), false, false
 	h.mu.Unlock()
 	var err error
-	if all {
+	if restarted {
+		err = h.startOver(ctx)
+	} else if all {
 		err = h.reload(ctx)
 	} else if len(moved) > 0 {
 		var rooms []chat.Glance
@@ -220,7 +253,7 @@ func (h *hall) showRooms(ctx context.Context) {
 	if err != nil {
 		h.s.log.Warn("the list of rooms could not be read, trying again", "err", err)
 		h.mu.Lock()
-		h.all = h.all || all
+		h.all, h.restarted = h.all || all, h.restarted || restarted
 		for _, id := range moved {
 			h.moved[id] = true
 		}

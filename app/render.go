@@ -123,7 +123,7 @@ func (s *Server) history(page db.Page) views.History {
 
 // cursor is the place of a reader who has seen everything of the room.
 func (s *Server) cursor(room chat.Room) string {
-	return chat.Cursor{Epoch: s.store.Epoch(), Rev: room.Rev}.String()
+	return chat.Cursor{Epoch: room.Epoch, Rev: room.Rev}.String()
 }
 
 // cursorFrames end a batch: the page's cursor, and how many messages there are.

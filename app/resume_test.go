@@ -168,3 +168,42 @@ func TestConnectionCutAtEveryByte(t *testing.T) {
 		p.check(t, s, fmt.Sprintf("cut after byte %d of %d", cut, len(whole)))
 	}
 }
+
+// A restored backup has another epoch: numbers of before mean nothing in it,
+// though it may have reached them again.
+func TestOpenPagesBeginAfreshInARestoredDatabase(t *testing.T) {
+	s := newSite(t)
+	ann, bob := s.guest("Ann"), s.guest("Bob")
+	ann.say("parlor", "kept")
+	ann.say("parlor", "lost for ever")
+	ann.post("/rooms", "name", "Lost room")
+	room := bob.stream("/rooms/parlor/stream?after=0")
+	old := cursorIn(t, room.until(`"cursor":"`))
+	lobby := bob.stream("/stream")
+	lobby.until("card-2")
+
+	if _, err := s.store.DB.Exec(`
+		delete from messages where seq = 2; delete from room_slugs where room_id = 2; delete from rooms where id = 2;
+		update rooms set rev = 1, said = 1, last_seq = 1; update house set epoch = 'restored'`); err != nil {
+		t.Fatal(err)
+	}
+	ann.say("parlor", "said again")
+	ann.say("parlor", "and more")
+	room.ends()
+	lobby.until(`selector #card-2`)
+	again := bob.stream("/rooms/parlor/stream?after=" + old)
+	page := again.until("selector #history\n")
+	if strings.Contains(page, "lost for ever") {
+		t.Errorf("still shown: %s", page)
+	}
+	for _, want := range []string{"kept", "said again", "and more"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("no %q in the page: %s", want, page)
+		}
+	}
+	if cursor := cursorIn(t, again.until(`"cursor":"`)); cursor != "restored.3" {
+		t.Errorf("goes on at %s", cursor)
+	}
+	ann.say("parlor", "live")
+	again.until("live")
+}

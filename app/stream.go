@@ -80,6 +80,10 @@ func (s *Server) getRoomStream(w http.ResponseWriter, r *http.Request) error {
 		if err := s.hub.Follow(ctx, sub, room.ID, after); err != nil {
 			return nil, err
 		}
+		if s.store.Epoch() != room.Epoch {
+			// A backup was restored in this moment; the page's number means nothing in it.
+			return nil, chat.Refuse(chat.Unavailable, chat.DatabaseAway)
+		}
 		if me == nil {
 			return func() {}, nil
 		}
@@ -108,7 +112,7 @@ func (s *Server) resumeFrom(r *http.Request, room chat.Room) (int64, error) {
 		if err != nil {
 			return 0, err
 		}
-		if cursor.Epoch != "" && cursor.Epoch != s.store.Epoch() || cursor.Rev > room.Rev {
+		if cursor.Epoch != "" && cursor.Epoch != room.Epoch || cursor.Rev > room.Rev {
 			return fromNothing, nil
 		}
 		at, found = max(at, cursor.Rev), true

@@ -21,6 +21,7 @@ import (
 	"io"
 	"io/fs"
 	"net"
+	"sync"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -63,20 +64,27 @@ func Migrate(ctx context.Context, url string) error {
 // Store reads and writes. It is safe for concurrent use.
 type Store struct {
 	// DB is for the session store only; everything else uses the methods.
-	DB    *sqlx.DB
-	epoch string
-	now   func() time.Time
-	says  sayQueue
+	DB   *sqlx.DB
+	now  func() time.Time
+	says sayQueue
 
-	lockRoom, findNonces, addMessages, moveRoom, joinRoom *sqlx.Stmt
-	changes, changedPeople, roomBySlug, roomByID          *sqlx.Stmt
-	newest, before, after                                 *sqlx.Stmt
+	epochMu  sync.Mutex
+	epoch    string
+	newEpoch func() // OnNewEpoch
+
+	committed func(posts int) // Options.Committed
+
+	say, changes, changedPeople, roomBySlug, roomByID *sqlx.Stmt
+	newest, before, after                             *sqlx.Stmt
 }
 
 // Options for Open; the zero value is good for production.
 type Options struct {
 	Connections int              // most open connections, default 20
 	Now         func() time.Time // default time.Now
+	// Committed, if set, is told after each commit of Say how many posts it
+	// held. It must return soon.
+	Committed func(posts int)
 }
 
 // Open migrates the database and returns its Store.
@@ -86,6 +94,9 @@ func Open(ctx context.Context, url string, opt Options) (*Store, error) {
 	}
 	if opt.Now == nil {
 		opt.Now = time.Now
+	}
+	if opt.Committed == nil {
+		opt.Committed = func(int) {}
 	}
 	if err := Migrate(ctx, url); err != nil {
 		return nil, err
@@ -102,7 +113,7 @@ func Open(ctx context.Context, url string, opt Options) (*Store, error) {
 	}
 	conn.SetMaxOpenConns(opt.Connections)
 	conn.SetMaxIdleConns(opt.Connections)
-	s := &Store{DB: conn, now: opt.Now}
+	s := &Store{DB: conn, now: opt.Now, committed: opt.Committed}
 	s.says.waiting = make(map[int64][]*pendingSay)
 	if err := conn.GetContext(ctx, &s.epoch, `select epoch from house`); err != nil {
 		conn.Close()
@@ -112,9 +123,7 @@ func Open(ctx context.Context, url string, opt Options) (*Store, error) {
 		into **sqlx.Stmt
 		sql  string
 	}{
-		{&s.lockRoom, lockRoomSQL}, {&s.findNonces, findNoncesSQL}, {&s.addMessages, addMessagesSQL},
-		{&s.moveRoom, moveRoomSQL}, {&s.joinRoom, joinRoomSQL}, {&s.changes, changesSQL},
-		{&s.changedPeople, changedPeopleSQL}, {&s.roomBySlug, roomBySlugSQL}, {&s.roomByID, roomByIDSQL},
+		{&s.say, saySQL}, {&s.changes, changesSQL}, {&s.changedPeople, changedPeopleSQL}, {&s.roomBySlug, roomBySlugSQL}, {&s.roomByID, roomByIDSQL},
 		{&s.newest, newestSQL}, {&s.before, beforeSQL}, {&s.after, afterSQL},
 	} {
 		if *p.into, err = conn.PreparexContext(ctx, p.sql); err != nil {
@@ -128,8 +137,34 @@ func Open(ctx context.Context, url string, opt Options) (*Store, error) {
 // Close ends all connections.
 func (s *Store) Close() error { return s.DB.Close() }
 
-// Epoch is the random name of this database, the first part of its cursors.
-func (s *Store) Epoch() string { return s.epoch }
+// Epoch is the random name of this database, the first part of its cursors. A
+// backup that is restored while the program runs has another one.
+func (s *Store) Epoch() string {
+	s.epochMu.Lock()
+	defer s.epochMu.Unlock()
+	return s.epoch
+}
+
+// OnNewEpoch has do called when a room is read from a database with another
+// epoch than before, while the read still waits for it to return: nothing that
+// is remembered of the old one holds in the new one.
+func (s *Store) OnNewEpoch(do func()) {
+	s.epochMu.Lock()
+	defer s.epochMu.Unlock()
+	s.newEpoch = do
+}
+
+// sawEpoch notes the epoch that a room was read with.
+func (s *Store) sawEpoch(epoch string) {
+	s.epochMu.Lock()
+	do := s.newEpoch
+	same := epoch == s.epoch
+	s.epoch = epoch
+	s.epochMu.Unlock()
+	if !same && do != nil {
+		do()
+	}
+}
 
 // Ping tells whether the database answers.
 func (s *Store) Ping(ctx context.Context) error { return s.DB.PingContext(ctx) }

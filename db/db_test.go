@@ -64,6 +64,23 @@ func (h *house) say(room int64, by chat.Person, body string) db.Said {
 	return said
 }
 
+// holdRoom keeps posts of a room waiting until release.
+func (h *house) holdRoom(id int64) (release func()) {
+	h.t.Helper()
+	hold, err := h.DB.Beginx()
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	if _, err := hold.Exec(`select from rooms where id = $1 for update`, id); err != nil {
+		h.t.Fatal(err)
+	}
+	return func() {
+		if err := hold.Rollback(); err != nil {
+			h.t.Error(err)
+		}
+	}
+}
+
 func reason(err error) chat.Reason {
 	var refusal *chat.Error
 	if errors.As(err, &refusal) {
@@ -121,9 +138,128 @@ func TestTwoProgramsShareARoomsNumbers(t *testing.T) {
 		}
 	}
 	wg.Wait()
-	c, err := one.Changes(context.Background(), 1, 200)
-	if err != nil || c.Room.Rev != 320 || len(c.Messages) != 120 {
-		t.Fatalf("rev %d, %d messages after 200, %v", c.Room.Rev, len(c.Messages), err)
+	c, err := one.Changes(context.Background(), 1, 120)
+	if err != nil || c.Room.Rev != 320 || len(c.Messages) != 200 {
+		t.Fatalf("rev %d, %d messages after 120, %v", c.Room.Rev, len(c.Messages), err)
+	}
+	for i, m := range c.Messages {
+		if want := int64(121 + i); m.Seq != want || m.Ordinal != want || m.First {
+			t.Fatalf("message %d has seq %d, ordinal %d, begins a group: %v", want, m.Seq, m.Ordinal, m.First)
+		}
+	}
+}
+
+// The same posts by several programs at once, as when a proxy repeats them to
+// another node: each is stored once and answered alike everywhere.
+func TestSameNoncesOnSeveralNodesAreStoredOnce(t *testing.T) {
+	nodes := []*house{newHouse(t)}
+	for range 2 {
+		nodes = append(nodes, newHouseAt(t, nodes[0].url))
+	}
+	ann := nodes[0].enter("Ann")
+	const posts = 60
+	var nonces [posts]string
+	for i := range nonces {
+		nonces[i] = db.NewNonce()
+	}
+	answers := make([][posts]int64, len(nodes))
+	var wg sync.WaitGroup
+	for n, node := range nodes {
+		for worker := range 4 {
+			wg.Go(func() {
+				for i := worker; i < posts; i += 4 {
+					said, err := node.Say(context.Background(), 1, ann.ID, nonces[i], fmt.Sprint(i))
+					if err != nil {
+						t.Error(err)
+					}
+					answers[n][i] = said.Seq
+				}
+			})
+		}
+	}
+	wg.Wait()
+	for i := range posts {
+		for n := range nodes {
+			if answers[n][i] != answers[0][i] {
+				t.Errorf("post %d is number %d on one node and %d on another", i, answers[0][i], answers[n][i])
+			}
+		}
+	}
+	c, err := nodes[0].Changes(context.Background(), 1, 0)
+	if err != nil || c.Room.Rev != posts || c.Room.Said != posts || len(c.Messages) != posts {
+		t.Fatalf("rev %d, said %d, %d messages, %v", c.Room.Rev, c.Room.Said, len(c.Messages), err)
+	}
+}
+
+// A nonce belongs to its text, within a batch and across batches, until the
+// message is deleted.
+func TestANonceBelongsToOneText(t *testing.T) {
+	h := newHouse(t)
+	ctx := context.Background()
+	ann := h.enter("Ann")
+	nonce := db.NewNonce()
+	said, err := h.Say(ctx, 1, ann.ID, nonce, "one")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.Say(ctx, 1, ann.ID, nonce, "two"); reason(err) != chat.NonceReused {
+		t.Errorf("another text: %v", err)
+	}
+	if _, err := h.Edit(ctx, 1, said.Seq, ann.ID, "two"); err != nil {
+		t.Fatal(err)
+	}
+	if again, err := h.Say(ctx, 1, ann.ID, nonce, "one"); err != nil || again.Seq != said.Seq {
+		t.Errorf("the text first said, after an edit: %v %v", again, err)
+	}
+	if _, err := h.Say(ctx, 1, ann.ID, nonce, "two"); reason(err) != chat.NonceReused {
+		t.Errorf("the edited text: %v", err)
+	}
+	if _, err := h.Delete(ctx, 1, said.Seq, ann.ID); err != nil {
+		t.Fatal(err)
+	}
+	if again, err := h.Say(ctx, 1, ann.ID, nonce, "anything"); err != nil || again.Seq != said.Seq {
+		t.Errorf("after the deletion: %v %v", again, err)
+	}
+
+	release := h.holdRoom(1)
+	nonce = db.NewNonce()
+	results := make(chan error, 20)
+	for i := range 20 {
+		go func() {
+			_, err := h.Say(ctx, 1, ann.ID, nonce, fmt.Sprint(i%2))
+			results <- err
+		}()
+	}
+	time.Sleep(100 * time.Millisecond) // most of them go into one batch
+	release()
+	refused := 0
+	for range 20 {
+		switch err := <-results; {
+		case reason(err) == chat.NonceReused:
+			refused++
+		case err != nil:
+			t.Error(err)
+		}
+	}
+	room, err := h.Room(ctx, "parlor")
+	if err != nil || refused != 10 || room.Said != 2 {
+		t.Errorf("%d of 20 refused, %d said, %v", refused, room.Said, err)
+	}
+}
+
+// What fails at the commit itself, after the answer was computed, was not
+// said.
+func TestAPostWhoseCommitFailsIsNotAcknowledged(t *testing.T) {
+	h := newHouse(t)
+	ann := h.enter("Ann")
+	if _, err := h.DB.Exec(`
+		create function refuse() returns trigger language plpgsql as 'begin raise exception $$no room on the disk$$; end';
+		create constraint trigger refuse after insert on messages deferrable initially deferred
+		for each row execute function refuse()`); err != nil {
+		t.Fatal(err)
+	}
+	if said, err := h.Say(context.Background(), 1, ann.ID, db.NewNonce(), "lost"); err == nil {
+		t.Fatalf("acknowledged as %v", said)
 	}
 }
 
@@ -501,6 +637,52 @@ func TestRoomsSwapNames(t *testing.T) {
 		})
 	}
 	wg.Wait()
+	glances, err := h.Rooms(ctx, 10)
+	if err != nil || len(glances) != 3 {
+		t.Fatalf("%d rooms, %v", len(glances), err)
+	}
+	for _, g := range glances {
+		if found, err := h.Room(ctx, g.Slug); err != nil || found.ID != g.ID {
+			t.Errorf("%q, the slug of room %d, leads to %d, %v", g.Slug, g.ID, found.ID, err)
+		}
+	}
+}
+
+// A slug that another room takes between the look and the change.
+func TestASlugLeadsToTheRoomThatShowsIt(t *testing.T) {
+	h := newHouse(t)
+	ctx := context.Background()
+	ann := h.enter("Ann")
+	room, err := h.MakeRoom(ctx, ann.ID, "Coffee", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tx, err := h.DB.Beginx()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback()
+	if _, err := tx.Exec(`insert into room_slugs values ('tea', 1)`); err != nil {
+		t.Fatal(err)
+	}
+	changed := make(chan chat.Room)
+	go func() {
+		room, err := h.ChangeRoom(ctx, room.ID, ann.ID, "Tea", "")
+		if err != nil {
+			t.Error(err)
+		}
+		changed <- room
+	}()
+	time.Sleep(100 * time.Millisecond) // it waits for us now
+	if err := tx.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	if room = <-changed; room.Slug != "tea-2" {
+		t.Errorf("the slug is %q", room.Slug)
+	}
+	if found, err := h.Room(ctx, room.Slug); err != nil || found.ID != room.ID {
+		t.Errorf("%q leads to room %d, %v", room.Slug, found.ID, err)
+	}
 }
 
 func TestMigrationsOfManyNodesAtOnce(t *testing.T) {
@@ -520,13 +702,7 @@ func TestMigrationsOfManyNodesAtOnce(t *testing.T) {
 func TestConcurrentPostsShareACommit(t *testing.T) {
 	h := newHouse(t)
 	ann := h.enter("Ann")
-	hold, err := h.DB.Beginx()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := hold.Exec(`select from rooms where id = 1 for update`); err != nil {
-		t.Fatal(err)
-	}
+	release := h.holdRoom(1)
 	const posts = 30
 	answers := make(chan db.Said, posts)
 	for i := range posts {
@@ -539,9 +715,7 @@ func TestConcurrentPostsShareACommit(t *testing.T) {
 		}()
 	}
 	time.Sleep(200 * time.Millisecond) // all of them wait now; one that is late only makes a batch more
-	if err := hold.Rollback(); err != nil {
-		t.Fatal(err)
-	}
+	release()
 	commits := make(map[int64]bool) // by the room's number after each
 	for range posts {
 		commits[(<-answers).Rev] = true

@@ -20,6 +20,7 @@ type roomRow struct {
 	Name       string        `db:"name"`
 	Topic      string        `db:"topic"`
 	MakerID    sql.NullInt64 `db:"maker_id"`
+	Epoch      string        `db:"epoch"`
 	Rev        int64         `db:"rev"`
 	AboutRev   int64         `db:"about_rev"`
 	Said       int64         `db:"said"`
@@ -27,12 +28,13 @@ type roomRow struct {
 	LastSaidAt time.Time     `db:"last_said_at"`
 }
 
-const roomColumns = `r.id, r.slug, r.name, r.topic, r.maker_id, r.rev, r.about_rev, r.said, r.last_seq, r.last_said_at`
+const roomColumns = `r.id, r.slug, r.name, r.topic, r.maker_id, r.rev, r.about_rev, r.said, r.last_seq, r.last_said_at,
+	(select epoch from house) as epoch`
 
 func (r roomRow) room() chat.Room {
 	return chat.Room{
 		ID: r.ID, Slug: r.Slug, Name: r.Name, Topic: r.Topic, MakerID: r.MakerID.Int64,
-		Rev: r.Rev, AboutRev: r.AboutRev, Said: r.Said, LastSeq: r.LastSeq, LastSaidAt: r.LastSaidAt,
+		Epoch: r.Epoch, Rev: r.Rev, AboutRev: r.AboutRev, Said: r.Said, LastSeq: r.LastSeq, LastSaidAt: r.LastSaidAt,
 	}
 }
 
@@ -45,6 +47,9 @@ func (s *Store) room(ctx context.Context, stmt *sqlx.Stmt, arg any) (chat.Room, 
 	err := stmt.GetContext(ctx, &row, arg)
 	if errors.Is(err, sql.ErrNoRows) {
 		return chat.Room{}, chat.Refuse(chat.NotFound, chat.NoSuchRoom)
+	}
+	if err == nil {
+		s.sawEpoch(row.Epoch)
 	}
 	return row.room(), err
 }
@@ -137,22 +142,38 @@ func (s *Store) ChangeRoom(ctx context.Context, roomID, personID int64, name, to
 		}
 		slug := row.Slug
 		if chat.Slug(name) != chat.Slug(row.Name) {
-			if slug, err = freeSlug(ctx, tx, roomID, name); err != nil {
+			if slug, err = takeSlug(ctx, tx, roomID, name); err != nil {
 				return err
 			}
 		}
-		if err := tx.GetContext(ctx, &row, `
+		return tx.GetContext(ctx, &row, `
 			update rooms r set slug = $2, name = $3, topic = $4 where id = $1 returning `+roomColumns,
-			roomID, slug, name, topic); err != nil {
-			return err
-		}
-		_, err = tx.ExecContext(ctx, `insert into room_slugs (slug, room_id) values ($1, $2) on conflict do nothing`, slug, roomID)
-		return err
+			roomID, slug, name, topic)
 	})
 	if err != nil {
 		return chat.Room{}, fmt.Errorf("change room %d: %w", roomID, nameTaken(err))
 	}
 	return row.room(), nil
+}
+
+// takeSlug gives the room a slug for the name, for ever. Another room may take
+// the one that was free a moment ago; then it is another.
+func takeSlug(ctx context.Context, tx *sqlx.Tx, roomID int64, name string) (string, error) {
+	for {
+		slug, err := freeSlug(ctx, tx, roomID, name)
+		if err != nil {
+			return "", err
+		}
+		var taken []string
+		if err := tx.SelectContext(ctx, &taken, `
+			insert into room_slugs as s (slug, room_id) values ($1, $2)
+			on conflict (slug) do update set room_id = s.room_id where s.room_id = $2 returning slug`, slug, roomID); err != nil {
+			return "", fmt.Errorf("take the slug %q: %w", slug, err)
+		}
+		if len(taken) == 1 {
+			return slug, nil
+		}
+	}
 }
 
 // freeSlug finds a slug for the name that no other room has or had.

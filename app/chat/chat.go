@@ -24,6 +24,9 @@ type Room struct {
 	// MakerID is the person who made the room and may change its name and
 	// topic; 0 for the room that exists from the start.
 	MakerID int64
+	// Epoch names the database that Rev is a number of; a restored backup has
+	// another one.
+	Epoch string
 	// Rev is the number of the latest change of anything the room shows.
 	Rev int64
 	// AboutRev is the number of the latest change of name or topic.

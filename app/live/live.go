@@ -72,6 +72,7 @@ type Hub struct {
 	mu     sync.Mutex
 	topics map[int64]*Topic
 	boards map[string]*Board
+	past   int // how often everything was forgotten
 
 	reads singleflight.Group // many who return to the same number read once
 }
@@ -180,6 +181,23 @@ func (t *Topic) dropUpTo(rev int64) {
 		if p.Rev <= t.floor {
 			delete(t.pieces, key)
 		}
+	}
+}
+
+// Restart forgets all topics and closes their readers: the source is another
+// one, and numbers of the old one mean nothing in it.
+func (h *Hub) Restart() {
+	h.mu.Lock()
+	old := h.topics
+	h.topics = make(map[int64]*Topic)
+	h.past++ // what is being read now is given to nobody who comes later
+	h.mu.Unlock()
+	for _, t := range old {
+		t.mu.Lock()
+		for _, r := range t.readers {
+			r.Close(nil)
+		}
+		t.mu.Unlock()
 	}
 }
 
@@ -408,7 +426,10 @@ func (t *Topic) enter(s *Subscriber, at int64) {
 // with calls that began before it, so what it returns may be older than the
 // present; the caller's loop sees to that.
 func (h *Hub) load(ctx context.Context, id, after int64) (Batch, error) {
-	read := h.reads.DoChan(fmt.Sprintf("%d/%d", id, after), func() (any, error) {
+	h.mu.Lock()
+	key := fmt.Sprintf("%d/%d/%d", h.past, id, after)
+	h.mu.Unlock()
+	read := h.reads.DoChan(key, func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.Background(), readFor) // others may wait for it too
 		defer cancel()
 		return h.source(ctx, id, after)
