@@ -21,6 +21,7 @@ import (
 	"io"
 	"io/fs"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -64,13 +65,16 @@ func Migrate(ctx context.Context, url string) error {
 type Store struct {
 	// DB is for the session store only; everything else uses the methods.
 	DB    *sqlx.DB
+	url   string
 	epoch string
 	now   func() time.Time
 	says  sayQueue
+	gone  atomic.Pointer[chan struct{}] // see away.go
 
 	lockRoom, findNonces, addMessages, moveRoom, joinRoom *sqlx.Stmt
 	changes, changedPeople, roomBySlug, roomByID          *sqlx.Stmt
 	newest, before, after                                 *sqlx.Stmt
+	visit, visitor, findSession                           *sqlx.Stmt
 }
 
 // Options for Open; the zero value is good for production.
@@ -94,7 +98,7 @@ func Open(ctx context.Context, url string, opt Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the database URL: %w", err)
 	}
-	connector.Dialer(dialer{})
+	connector.Dialer(dialer{answerWithin: answerWithin})
 	conn := sqlx.NewDb(sql.OpenDB(connector), "postgres")
 	if err := conn.PingContext(ctx); err != nil {
 		conn.Close()
@@ -102,7 +106,9 @@ func Open(ctx context.Context, url string, opt Options) (*Store, error) {
 	}
 	conn.SetMaxOpenConns(opt.Connections)
 	conn.SetMaxIdleConns(opt.Connections)
-	s := &Store{DB: conn, now: opt.Now}
+	s := &Store{DB: conn, url: url, now: opt.Now}
+	here := make(chan struct{})
+	s.gone.Store(&here)
 	s.says.waiting = make(map[int64][]*pendingSay)
 	if err := conn.GetContext(ctx, &s.epoch, `select epoch from house`); err != nil {
 		conn.Close()
@@ -116,6 +122,7 @@ func Open(ctx context.Context, url string, opt Options) (*Store, error) {
 		{&s.moveRoom, moveRoomSQL}, {&s.joinRoom, joinRoomSQL}, {&s.changes, changesSQL},
 		{&s.changedPeople, changedPeopleSQL}, {&s.roomBySlug, roomBySlugSQL}, {&s.roomByID, roomByIDSQL},
 		{&s.newest, newestSQL}, {&s.before, beforeSQL}, {&s.after, afterSQL},
+		{&s.visit, visitSQL}, {&s.visitor, visitorSQL}, {&s.findSession, findSessionSQL},
 	} {
 		if *p.into, err = conn.PreparexContext(ctx, p.sql); err != nil {
 			conn.Close()
@@ -140,17 +147,20 @@ func (s *Store) Ping(ctx context.Context) error { return s.DB.PingContext(ctx) }
 // confirm it.
 const answerWithin = 10 * time.Second
 
-// dialer connects to Postgres with answerWithin as the limit of each read.
-type dialer struct{ net.Dialer }
+// dialer connects to Postgres with a limit for each read.
+type dialer struct {
+	net.Dialer
+	answerWithin time.Duration
+}
 
 func (d dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	ctx, cancel := context.WithTimeout(ctx, d.answerWithin)
 	defer cancel()
 	conn, err := d.Dialer.DialContext(ctx, network, address)
 	if err != nil {
 		return nil, err
 	}
-	return answering{conn}, nil
+	return answering{conn, d.answerWithin}, nil
 }
 
 func (d dialer) Dial(network, address string) (net.Conn, error) {
@@ -164,10 +174,13 @@ func (d dialer) DialTimeout(network, address string, timeout time.Duration) (net
 }
 
 // answering is a connection on which every read has a limit.
-type answering struct{ net.Conn }
+type answering struct {
+	net.Conn
+	within time.Duration
+}
 
 func (c answering) Read(b []byte) (int, error) {
-	if err := c.SetReadDeadline(time.Now().Add(answerWithin)); err != nil {
+	if err := c.SetReadDeadline(time.Now().Add(c.within)); err != nil {
 		return 0, err
 	}
 	return c.Conn.Read(b)

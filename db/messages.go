@@ -91,11 +91,29 @@ func (s *Store) Page(ctx context.Context, roomID int64, at Place) (Page, error) 
 	return page, nil
 }
 
+// PageOf is Page for a room that was read before.
+func (s *Store) PageOf(ctx context.Context, room chat.Room, at Place) (Page, error) {
+	var page Page
+	err := again(ctx, func() (err error) {
+		page, err = s.pageOf(ctx, room, at)
+		return err
+	})
+	if err != nil {
+		return page, fmt.Errorf("read a page of room %d: %w", room.ID, err)
+	}
+	return page, nil
+}
+
 func (s *Store) page(ctx context.Context, roomID int64, at Place) (Page, error) {
 	room, err := s.room(ctx, s.roomByID, roomID)
 	if err != nil {
 		return Page{}, err
 	}
+	return s.pageOf(ctx, room, at)
+}
+
+func (s *Store) pageOf(ctx context.Context, room chat.Room, at Place) (Page, error) {
+	roomID := room.ID
 	page := Page{Room: room}
 	var olderRows, newerRows []messageRow // both outwards from the place
 	switch {
