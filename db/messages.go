@@ -164,21 +164,18 @@ func (s *Store) pageOf(ctx context.Context, room chat.Room, at Place) (Page, err
 
 // Window reads the messages from one seq to another, both included, at most
 // `most` of them, for a page of old history that must be made true again.
-func (s *Store) Window(ctx context.Context, roomID, from, to int64, most int) (Page, error) {
+// The room was read before them.
+func (s *Store) Window(ctx context.Context, room chat.Room, from, to int64, most int) (Page, error) {
 	var page Page
 	err := again(ctx, func() error {
-		room, err := s.room(ctx, s.roomByID, roomID)
-		if err != nil {
-			return err
-		}
 		var rows []messageRow
-		err = s.DB.SelectContext(ctx, &rows, selectMessages+
-			`where m.room_id = $1 and m.seq between $2 and $3 order by m.seq limit $4`, roomID, from, to, most)
+		err := s.DB.SelectContext(ctx, &rows, selectMessages+
+			`where m.room_id = $1 and m.seq between $2 and $3 order by m.seq limit $4`, room.ID, from, to, most)
 		page = Page{Room: room, Messages: toMessages(rows)}
 		return err
 	})
 	if err != nil {
-		return page, fmt.Errorf("read messages %d to %d of room %d: %w", from, to, roomID, err)
+		return page, fmt.Errorf("read messages %d to %d of room %d: %w", from, to, room.ID, err)
 	}
 	return page, nil
 }

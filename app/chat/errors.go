@@ -64,6 +64,7 @@ const (
 	TooManyNames   Reason = "too-many-names"
 	TooManyStreams Reason = "too-many-streams"
 	DatabaseAway   Reason = "database-away"
+	NotStored      Reason = "not-stored"
 	Internal       Reason = "internal"
 )
 
