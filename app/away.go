@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"time"
 
 	"parlor/app/chat"
 	"parlor/app/sse"
@@ -56,8 +57,9 @@ func (s *Server) visit(ctx context.Context, r *http.Request) (db.Visit, error) {
 	}
 	answers := make(chan answer, 1)
 	go func() {
-		ctx, cancel := context.WithTimeout(ctx, answerWithin)
-		defer cancel()
+		// Without a context that can end: watching one costs the driver two
+		// more goroutines, and does not make it stop (see db.dialer).
+		ctx := context.WithoutCancel(ctx)
 		var a answer
 		if slug != "" {
 			a.Visit, a.err = s.store.Visit(ctx, slug, token)
@@ -71,6 +73,10 @@ func (s *Server) visit(ctx context.Context, r *http.Request) (db.Visit, error) {
 		return a.Visit, a.err
 	case <-s.store.Gone():
 		return db.Visit{}, errAway()
+	case <-ctx.Done():
+		return db.Visit{}, ctx.Err()
+	case <-time.After(answerWithin):
+		return db.Visit{}, context.DeadlineExceeded
 	}
 }
 

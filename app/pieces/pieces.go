@@ -38,7 +38,7 @@ type Page struct {
 }
 
 type stretch struct {
-	plain    string
+	plain    []byte
 	deflated []byte // ends on a byte's boundary, and is not the last block
 }
 
@@ -67,9 +67,11 @@ const level = 6
 func newStretch(plain string) stretch {
 	var b bytes.Buffer
 	w, _ := flate.NewWriter(&b, level) // the level is valid
-	_, _ = w.Write([]byte(plain))      // a Buffer takes everything
+	s := stretch{plain: []byte(plain)}
+	_, _ = w.Write(s.plain) // a Buffer takes everything
 	_ = w.Flush()
-	return stretch{plain, b.Bytes()}
+	s.deflated = bytes.Clone(b.Bytes())
+	return s
 }
 
 // AppendPlain appends the page with texts, already escaped, in their places.
@@ -96,8 +98,8 @@ func (p *Page) AppendGzip(b []byte, texts []string) []byte {
 	}
 	b = append(b, gzipHeader...)
 	sum, size := uint32(0), 0
-	count := func(plain string) {
-		sum = crc32.Update(sum, crc32.IEEETable, []byte(plain))
+	count := func(plain []byte) {
+		sum = crc32.Update(sum, crc32.IEEETable, plain)
 		size += len(plain)
 	}
 	for i, s := range p.stretches {
@@ -107,7 +109,7 @@ func (p *Page) AppendGzip(b []byte, texts []string) []byte {
 			break
 		}
 		text := texts[p.marks[i]]
-		count(text)
+		count([]byte(text))
 		for len(text) > 0 {
 			n := min(len(text), longestStored)
 			b = appendStored(b, 0, text[:n])
