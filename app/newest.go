@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -293,7 +294,7 @@ func (k *keptRoom) apply(c db.Changes, after int64) {
 		}
 	}
 	for _, m := range c.Messages {
-		i, found := slices.BinarySearchFunc(messages, m.Seq, func(m chat.Message, seq int64) int { return int(m.Seq - seq) })
+		i, found := slices.BinarySearchFunc(messages, m.Seq, func(m chat.Message, seq int64) int { return cmp.Compare(m.Seq, seq) })
 		switch {
 		case found:
 			messages[i] = m

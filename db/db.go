@@ -73,7 +73,7 @@ type Store struct {
 
 	lockRoom, findNonces, addMessages, moveRoom, joinRoom *sqlx.Stmt
 	changes, changedPeople, roomBySlug, roomByID          *sqlx.Stmt
-	newest, before, after                                 *sqlx.Stmt
+	newest, before, after, around                         *sqlx.Stmt
 	visit, visitor, findSession                           *sqlx.Stmt
 }
 
@@ -121,7 +121,7 @@ func Open(ctx context.Context, url string, opt Options) (*Store, error) {
 		{&s.lockRoom, lockRoomSQL}, {&s.findNonces, findNoncesSQL}, {&s.addMessages, addMessagesSQL},
 		{&s.moveRoom, moveRoomSQL}, {&s.joinRoom, joinRoomSQL}, {&s.changes, changesSQL},
 		{&s.changedPeople, changedPeopleSQL}, {&s.roomBySlug, roomBySlugSQL}, {&s.roomByID, roomByIDSQL},
-		{&s.newest, newestSQL}, {&s.before, beforeSQL}, {&s.after, afterSQL},
+		{&s.newest, newestSQL}, {&s.before, beforeSQL}, {&s.after, afterSQL}, {&s.around, aroundSQL},
 		{&s.visit, visitSQL}, {&s.visitor, visitorSQL}, {&s.findSession, findSessionSQL},
 	} {
 		if *p.into, err = conn.PreparexContext(ctx, p.sql); err != nil {

@@ -1,11 +1,13 @@
 package db
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -76,6 +78,8 @@ type Page struct {
 const newestSQL = selectMessages + `where m.room_id = $1 and m.seq <= $2 order by m.seq desc limit $3`
 const beforeSQL = selectMessages + `where m.room_id = $1 and m.seq < $2 order by m.seq desc limit $3`
 const afterSQL = selectMessages + `where m.room_id = $1 and m.seq > $2 order by m.seq limit $3`
+const aroundSQL = `(` + selectMessages + `where m.room_id = $1 and m.seq <= $2 order by m.seq desc limit $3)
+	union all (` + selectMessages + `where m.room_id = $1 and m.seq > $2 order by m.seq limit $4)`
 
 // Page reads a page of a room's history. The room is read first, so whatever
 // the messages show beyond Room.Rev is only sent again later, never missed.
@@ -131,15 +135,17 @@ func (s *Store) pageOf(ctx context.Context, room chat.Room, at Place) (Page, err
 		page.Newer = len(newerRows) > PageSize
 	case at.Around > 0:
 		half := PageSize / 2
-		if err := s.before.SelectContext(ctx, &olderRows, roomID, at.Around+1, half+2); err != nil {
+		var rows []messageRow
+		if err := s.around.SelectContext(ctx, &rows, roomID, at.Around, half+2, half+1); err != nil {
 			return Page{}, err
 		}
-		if len(olderRows) == 0 || olderRows[0].Seq != at.Around {
+		slices.SortFunc(rows, func(a, b messageRow) int { return cmp.Compare(a.Seq, b.Seq) })
+		i, found := slices.BinarySearchFunc(rows, at.Around, func(r messageRow, seq int64) int { return cmp.Compare(r.Seq, seq) })
+		if !found {
 			return Page{}, chat.Refuse(chat.NotFound, chat.NoSuchMessage)
 		}
-		if err := s.after.SelectContext(ctx, &newerRows, roomID, at.Around, half+1); err != nil {
-			return Page{}, err
-		}
+		olderRows, newerRows = rows[:i+1], rows[i+1:]
+		slices.Reverse(olderRows)
 		page.Older = len(olderRows) > half+1
 		page.Newer = len(newerRows) > half
 		olderRows = olderRows[:min(len(olderRows), half+1)]
