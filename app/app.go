@@ -35,6 +35,7 @@ type Server struct {
 	writers  *live.Writers
 	presence *presence.Presence
 	hall     *hall
+	newest   *newest
 	sessions *scs.SessionManager
 	streams  *streams
 	limits   *limits
@@ -52,6 +53,8 @@ func New(ctx context.Context, cfg Config, databaseURL string, store *db.Store, l
 	s.hub = live.NewHub(s.roomChanges, log)
 	s.writers = live.NewWriters(s.beat, func(int, int, time.Duration) {})
 	s.hall = newHall(s)
+	s.newest = newNewest(s)
+	s.putAway(false)
 	s.presence = presence.New(s.now, s.hall.peopleChanged)
 	s.sessions = newSessions(cfg, store, s)
 	var err error
@@ -65,6 +68,11 @@ func New(ctx context.Context, cfg Config, databaseURL string, store *db.Store, l
 	s.handler = s.chain(s.routes())
 	go s.hall.run(ctx)
 	go s.sweep(ctx)
+	go func() {
+		if err := store.Watch(ctx, s.databaseAway); err != nil {
+			log.Error("can't watch the database", "err", err)
+		}
+	}()
 	return s, nil
 }
 
@@ -80,6 +88,7 @@ func (s *Server) Drain() { s.streams.drain() }
 func (s *Server) restored() {
 	s.log.Info("the database is a restored backup: all open pages begin afresh")
 	s.hub.Restart()
+	s.newest.restart()
 	s.hall.restart()
 }
 
@@ -91,20 +100,22 @@ type handler func(w http.ResponseWriter, r *http.Request) error
 func (s *Server) routes() *http.ServeMux {
 	mux := http.NewServeMux()
 	compressed := gzhttp.GzipHandler
-	// A page, or patches for one: compressed, bounded in time, with a session.
-	page := func(pattern string, h handler) {
-		mux.Handle(pattern, compressed(within(answerWithin, s.sessions.LoadAndSave(s.identify(s.answer(h))))))
+	// A page, or patches for one: compressed, bounded in time, by somebody
+	// who is known if there is a session.
+	known := func(h, away handler) http.Handler {
+		return compressed(within(answerWithin, s.known(s.answer(h), away)))
 	}
+	page := func(pattern string, h handler) { mux.Handle(pattern, known(h, refuseAway)) }
 
-	page("GET /{$}", s.getLobby)
+	mux.Handle("GET /{$}", known(s.getLobby, s.getLobbyAway))
 	page("POST /session", s.postSession)
 	page("GET /session", s.getSession)
-	page("POST /session/end", s.postSessionEnd)
-	page("POST /preferences", s.postPreferences)
+	mux.Handle("POST /session/end", within(answerWithin, s.known(s.sessions.LoadAndSave(s.answer(s.postSessionEnd)), refuseAway)))
+	mux.Handle("POST /preferences", s.answer(s.postPreferences))
 
 	page("POST /rooms", s.postRooms)
 	page("GET /rooms/new", s.getNewRoom)
-	page("GET /rooms/{slug}", s.getRoom)
+	mux.Handle("GET /rooms/{slug}", s.fromMemory(known(s.getRoom, refuseAway)))
 	page("POST /rooms/{slug}", s.postRoom)
 	page("GET /rooms/{slug}/settings", s.getRoomSettings)
 	page("GET /rooms/{slug}/catchup", s.getCatchUp)
@@ -127,10 +138,11 @@ func (s *Server) routes() *http.ServeMux {
 	if s.cfg.Dev {
 		dev = "static"
 	}
-	mux.Handle("GET "+static.Prefix, static.Handler(dev))
+	mux.Handle("GET "+static.Prefix, static.Handler(dev, s.answer(noSuchPage)))
 	mux.Handle("GET /favicon.ico", http.RedirectHandler(static.URL("favicon.svg"), http.StatusFound))
 	mux.Handle("GET /healthz", s.answer(s.getHealth))
 	mux.Handle("GET /readyz", s.answer(s.getReady))
+	mux.Handle("/", s.unknown(mux))
 	return mux
 }
 
@@ -138,6 +150,8 @@ func (s *Server) routes() *http.ServeMux {
 func (s *Server) sweep(ctx context.Context) {
 	tick := time.NewTicker(15 * time.Second)
 	defer tick.Stop()
+	sessions := time.NewTicker(time.Hour)
+	defer sessions.Stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -146,6 +160,11 @@ func (s *Server) sweep(ctx context.Context) {
 			s.hub.WakeAll()
 			s.hub.Sweep(s.now())
 			s.limits.sweep(s.now())
+			s.newest.sweep(s.now())
+		case <-sessions.C:
+			if err := s.store.SweepSessions(ctx); err != nil {
+				s.log.Warn("expired sessions stay for another hour", "err", err)
+			}
 		}
 	}
 }

@@ -96,6 +96,12 @@ func field(l i18n.Lang, name, value string, refusal *chat.Error) views.Field {
 // programs, a dialog in the page for an action of the page.
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	refusal := s.refusalOf(r, err)
+	if r.Method == http.MethodPost && r.PostForm == nil {
+		_ = parseForm(r) // what was written is not lost, whatever else is
+	}
+	if refusal.Reason == chat.DatabaseAway && r.PostForm.Get("body") != "" {
+		refusal = chat.Refuse(chat.Unavailable, chat.NotStored)
+	}
 	code, l := status(refusal), s.lang(r)
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/starfederation/datastar-go/datastar"
@@ -42,6 +43,8 @@ const (
 // in them and in who is here.
 type hall struct {
 	s *Server
+
+	version atomic.Int64 // of what stands beside a room: rooms, who is here, who types
 
 	mu     sync.Mutex
 	rooms  map[int64]chat.Glance
@@ -103,7 +106,11 @@ func (h *hall) take(rooms []chat.Glance) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, r := range rooms {
-		if _, known := h.rooms[r.ID]; known || len(h.rooms) < mostRooms {
+		old, known := h.rooms[r.ID]
+		if old.Name != r.Name || old.Slug != r.Slug {
+			h.version.Add(1)
+		}
+		if known || len(h.rooms) < mostRooms {
 			h.rooms[r.ID] = r
 			h.stale[r.ID] = true
 			continue
@@ -171,6 +178,7 @@ func (h *hall) peopleChanged(roomID int64) {
 	h.mu.Lock()
 	h.people[roomID], h.stale[roomID] = true, true
 	h.mu.Unlock()
+	h.version.Add(1)
 }
 
 // showRoom puts who is here on the room's board if nobody did so yet.
@@ -318,6 +326,7 @@ type typist struct {
 // Woken is called by the bus: rooms have these numbers, or higher.
 func (s *Server) Woken(revs map[int64]int64) {
 	for roomID, rev := range revs {
+		s.newest.woken(roomID, rev) // first: whoever is told may ask
 		s.hub.Wake(roomID, rev)
 		s.hall.roomMoved(roomID)
 	}
@@ -328,6 +337,7 @@ func (s *Server) Resumed() {
 	s.hall.mu.Lock()
 	s.hall.all = true
 	s.hall.mu.Unlock()
+	s.newest.distrust()
 	s.hub.WakeAll()
 }
 

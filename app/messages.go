@@ -35,12 +35,12 @@ func (s *Server) postMessage(w http.ResponseWriter, r *http.Request) error {
 	var refusal *chat.Error
 	if errors.As(err, &refusal) && !wantsJSON(r) {
 		// Without script: the room again, with the text and what is wrong.
-		page, pageErr := s.store.Page(r.Context(), room.ID, db.Place{})
+		h, pageErr := s.historyAt(r, room, db.Place{})
 		if pageErr != nil {
 			return pageErr
 		}
 		refusal.Field = "body"
-		return s.showRoom(w, r, status(refusal), page, 0, field(s.lang(r), "body", r.PostForm.Get("body"), refusal))
+		return s.showRoom(w, r, status(refusal), h, 0, field(s.lang(r), "body", r.PostForm.Get("body"), refusal))
 	}
 	if err != nil {
 		return err
@@ -97,11 +97,11 @@ func (s *Server) getMessage(w http.ResponseWriter, r *http.Request) error {
 		http.Redirect(w, r, messagePath(room, seq), http.StatusFound)
 		return nil
 	}
-	page, err := s.store.Page(r.Context(), room.ID, db.Place{Around: seq})
+	h, err := s.historyAt(r, room, db.Place{Around: seq})
 	if err != nil {
 		return err
 	}
-	return s.showRoom(w, r, http.StatusOK, page, seq, views.Field{})
+	return s.showRoom(w, r, http.StatusOK, h, seq, views.Field{})
 }
 
 // messageOf reads room and seq from the path.

@@ -1,14 +1,16 @@
 package app
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
+	"maps"
 	"net"
 	"net/http"
 	"net/netip"
 	"runtime/debug"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"parlor/app/chat"
@@ -18,7 +20,8 @@ type contextKey int
 
 const (
 	keyRequestID contextKey = iota
-	keyMe
+	keyMe                   // *chat.Person
+	keyRoom                 // chat.Room
 )
 
 // chain is what every request passes, from the outside in.
@@ -30,8 +33,7 @@ func (s *Server) chain(mux *http.ServeMux) http.Handler {
 	if s.cfg.PublicURL != nil {
 		_ = crossOrigin.AddTrustedOrigin(s.cfg.PublicURL.Scheme + "://" + s.cfg.PublicURL.Host) // checked at start
 	}
-	h := s.errorPages(mux)
-	h = crossOrigin.Handler(h)
+	h := crossOrigin.Handler(mux)
 	h = s.bodyLimit(h)
 	h = s.headers(h)
 	return s.watch(h)
@@ -41,7 +43,7 @@ func (s *Server) chain(mux *http.ServeMux) http.Handler {
 func (s *Server) watch(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := s.now()
-		r = r.WithContext(context.WithValue(r.Context(), keyRequestID, rand.Text()[:10]))
+		r = r.WithContext(context.WithValue(r.Context(), keyRequestID, requests.Add(1)))
 		defer func() {
 			if p := recover(); p != nil {
 				if p == http.ErrAbortHandler {
@@ -71,9 +73,16 @@ func within(most time.Duration, next http.Handler) http.Handler {
 	})
 }
 
+// requests counts them; firstRequest tells this run's from another's.
+var (
+	requests     atomic.Uint64
+	firstRequest = rand.Text()[:6]
+)
+
+// requestID names the request in logs and on error pages.
 func requestID(r *http.Request) string {
-	id, _ := r.Context().Value(keyRequestID).(string)
-	return id
+	n, _ := r.Context().Value(keyRequestID).(uint64)
+	return firstRequest + "-" + strconv.FormatUint(n, 36)
 }
 
 // contentPolicy allows what our own pages need and nothing else. Datastar
@@ -82,16 +91,17 @@ const contentPolicy = "default-src 'self'; script-src 'self' 'unsafe-eval'; styl
 	"connect-src 'self'; form-action 'self'; base-uri 'none'; object-src 'none'; frame-ancestors 'none'"
 
 func (s *Server) headers(next http.Handler) http.Handler {
+	all := http.Header{}
+	all.Set("Content-Security-Policy", contentPolicy)
+	all.Set("X-Content-Type-Options", "nosniff")
+	all.Set("Referrer-Policy", "same-origin")
+	all.Set("Cross-Origin-Opener-Policy", "same-origin")
+	all.Set("Permissions-Policy", "camera=(), microphone=(), geolocation=()")
+	if s.cfg.Secure() {
+		all.Set("Strict-Transport-Security", "max-age=31536000")
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h := w.Header()
-		h.Set("Content-Security-Policy", contentPolicy)
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("Referrer-Policy", "same-origin")
-		h.Set("Cross-Origin-Opener-Policy", "same-origin")
-		h.Set("Permissions-Policy", "camera=(), microphone=(), geolocation=()")
-		if s.cfg.Secure() {
-			h.Set("Strict-Transport-Security", "max-age=31536000")
-		}
+		maps.Copy(w.Header(), all)
 		next.ServeHTTP(w, r)
 	})
 }
@@ -105,43 +115,36 @@ func (s *Server) bodyLimit(next http.Handler) http.Handler {
 			s.fail(w, r, chat.Refuse(chat.TooLarge, chat.RequestTooBig))
 			return
 		}
-		r.Body = http.MaxBytesReader(w, r.Body, most)
+		if r.Body != http.NoBody {
+			r.Body = http.MaxBytesReader(w, r.Body, most)
+		}
 		next.ServeHTTP(w, r)
 	})
 }
 
-// errorPages shows our own pages where the mux itself would refuse.
-func (s *Server) errorPages(mux *http.ServeMux) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h, pattern := mux.Handler(r)
-		if pattern != "" {
-			mux.ServeHTTP(w, r)
-			return
+// unknown answers what no route matches: another method would do, or nothing
+// is there.
+func (s *Server) unknown(mux *http.ServeMux) http.Handler {
+	return s.answer(func(w http.ResponseWriter, r *http.Request) error {
+		var allowed []string
+		for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost} {
+			other := *r
+			other.Method = method
+			if _, pattern := mux.Handler(&other); pattern != "/" {
+				allowed = append(allowed, method)
+			}
 		}
-		answer := &bareAnswer{header: make(http.Header)}
-		h.ServeHTTP(answer, r)
-		switch answer.status {
-		case http.StatusMethodNotAllowed:
-			w.Header().Set("Allow", answer.header.Get("Allow"))
-			s.fail(w, r, &chat.Error{Kind: methodNotAllowed, Reason: chat.WrongMethod})
-		case http.StatusNotFound:
-			s.fail(w, r, chat.Refuse(chat.NotFound, chat.NoSuchPage))
-		default: // a redirect to the clean path
-			mux.ServeHTTP(w, r)
+		if len(allowed) == 0 {
+			return noSuchPage(w, r)
 		}
+		w.Header().Set("Allow", strings.Join(allowed, ", "))
+		return &chat.Error{Kind: methodNotAllowed, Reason: chat.WrongMethod}
 	})
 }
 
-// bareAnswer catches what a handler answers.
-type bareAnswer struct {
-	header http.Header
-	status int
-	body   bytes.Buffer
+func noSuchPage(http.ResponseWriter, *http.Request) error {
+	return chat.Refuse(chat.NotFound, chat.NoSuchPage)
 }
-
-func (a *bareAnswer) Header() http.Header         { return a.header }
-func (a *bareAnswer) WriteHeader(status int)      { a.status = status }
-func (a *bareAnswer) Write(b []byte) (int, error) { return a.body.Write(b) }
 
 // clientAddr is where the request comes from: the peer, or, behind proxies
 // that are trusted, the last address in X-Forwarded-For that is not one of

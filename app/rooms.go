@@ -1,7 +1,6 @@
 package app
 
 import (
-	"crypto/rand"
 	"errors"
 	"net/http"
 	"strconv"
@@ -17,12 +16,25 @@ import (
 
 func (s *Server) getLobby(w http.ResponseWriter, r *http.Request) error {
 	s.knowBrowser(w, r)
-	s.show(w, r, http.StatusOK, views.LobbyPage(s.page(r), s.hall.list(false), views.Field{}, rand.Text()[:10]))
+	s.show(w, r, http.StatusOK, views.LobbyPage(s.page(r), s.hall.list(false), views.Field{}))
 	return nil
 }
 
-// roomOf finds the room in the request's path.
+// getLobbyAway is the lobby as to a looker, while the database is away.
+func (s *Server) getLobbyAway(w http.ResponseWriter, r *http.Request) error {
+	s.knowBrowser(w, r)
+	p := s.page(r)
+	p.Away = true
+	w.Header().Set("Cache-Control", "no-store")
+	s.show(w, r, http.StatusOK, views.LobbyPage(p, s.hall.list(false), views.Field{}))
+	return nil
+}
+
+// roomOf is the room in the request's path.
 func (s *Server) roomOf(r *http.Request) (chat.Room, error) {
+	if room, ok := r.Context().Value(keyRoom).(chat.Room); ok {
+		return room, nil
+	}
 	slug := r.PathValue("slug")
 	if !chat.ValidSlug(slug) {
 		return chat.Room{}, chat.Refuse(chat.NotFound, chat.NoSuchRoom)
@@ -47,15 +59,28 @@ func (s *Server) getRoom(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	page, err := s.store.Page(r.Context(), room.ID, place)
+	h, err := s.historyAt(r, room, place)
 	if err != nil {
 		return err
 	}
 	if isDatastar(r) {
-		s.patchHistory(w, r, page, place)
+		s.patchHistory(w, r, h, place)
 		return nil
 	}
-	return s.showRoom(w, r, http.StatusOK, page, 0, views.Field{})
+	return s.showRoom(w, r, http.StatusOK, h, 0, views.Field{})
+}
+
+// historyAt reads a page of a room's history; the newest from memory.
+func (s *Server) historyAt(r *http.Request, room chat.Room, place db.Place) (views.History, error) {
+	if place == (db.Place{}) {
+		kept, err := s.newest.at(r.Context(), room)
+		if err != nil {
+			return views.History{}, err
+		}
+		return s.newest.history(kept, s.lang(r)), nil
+	}
+	page, err := s.store.PageOf(r.Context(), room, place)
+	return s.history(page), err
 }
 
 // placeOf reads ?before= and ?after=: a seq, at least 1.
@@ -85,9 +110,9 @@ func placeOf(r *http.Request) (db.Place, error) {
 // patchHistory adds a piece of history to an open page. Every patch carries
 // the number at which it was read, and sees to the page's cursor by itself
 // (views.rewind).
-func (s *Server) patchHistory(w http.ResponseWriter, r *http.Request, page db.Page, place db.Place) {
-	l, h := s.lang(r), s.history(page)
-	messages := s.html(views.Messages(l, page.Room, page.Messages))
+func (s *Server) patchHistory(w http.ResponseWriter, r *http.Request, h views.History, place db.Place) {
+	l := s.lang(r)
+	messages := s.html(views.Log(l, h))
 	edge := func(id string, c templ.Component) []byte {
 		return sse.Elements(id, datastar.ElementPatchModeReplace, s.html(c))
 	}
@@ -101,7 +126,7 @@ func (s *Server) patchHistory(w http.ResponseWriter, r *http.Request, page db.Pa
 		s.patch(w, r,
 			sse.Elements("#history", datastar.ElementPatchModeReplace, s.html(views.HistoryView(l, h))),
 			edge("#newer", views.Newer(l, h, true)),
-			sse.Signals(map[string]any{"_said": page.Room.Said, "_seen": page.Room.Said, "_behind": ""}, ""))
+			sse.Signals(map[string]any{"_said": h.Room.Said, "_seen": h.Room.Said, "_behind": ""}, ""))
 	}
 }
 
@@ -120,7 +145,7 @@ func (s *Server) getCatchUp(w http.ResponseWriter, r *http.Request) error {
 	if fromErr != nil || toErr != nil || from < 0 || to < from {
 		return chat.Refuse(chat.Malformed, chat.PlaceMalformed)
 	}
-	page, err := s.store.Window(r.Context(), room.ID, from, to, 2*mostShown)
+	page, err := s.store.Window(r.Context(), room, from, to, 2*mostShown)
 	if err != nil {
 		return err
 	}
@@ -138,20 +163,25 @@ func (s *Server) getCatchUp(w http.ResponseWriter, r *http.Request) error {
 }
 
 // showRoom shows a room's whole page.
-func (s *Server) showRoom(w http.ResponseWriter, r *http.Request, code int, page db.Page, target int64, body views.Field) error {
+func (s *Server) showRoom(w http.ResponseWriter, r *http.Request, code int, h views.History, target int64, body views.Field) error {
 	s.knowBrowser(w, r)
 	p := s.page(r)
-	newest := "/rooms/" + page.Room.Slug
 	if r.Method != http.MethodGet {
-		p.Path = newest
+		p.Path = roomPath(h.Room)
 	}
-	typing := s.presence.Typing(page.Room.ID)
-	s.show(w, r, code, views.Room(views.RoomPage{
-		Page: p, History: s.history(page), Rooms: s.hall.list(true),
-		Here: s.presence.Here(page.Room.ID), Typing: typing[:min(len(typing), mostTyping)],
-		Tab: rand.Text()[:10], Nonce: db.NewNonce(), Body: body, Newest: newest, TargetSeq: target,
-	}))
+	page := s.roomPage(p, h)
+	page.Nonce, page.Body, page.TargetSeq = db.NewNonce(), body, target
+	s.show(w, r, code, views.Room(page))
 	return nil
+}
+
+// roomPage is a room's page with what stands beside it now.
+func (s *Server) roomPage(p views.Page, h views.History) views.RoomPage {
+	typing := s.presence.Typing(h.Room.ID)
+	return views.RoomPage{
+		Page: p, History: h, Rooms: s.hall.list(true),
+		Here: s.presence.Here(h.Room.ID), Typing: typing[:min(len(typing), mostTyping)], Newest: roomPath(h.Room),
+	}
 }
 
 func (s *Server) getNewRoom(w http.ResponseWriter, r *http.Request) error {

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/alexedwards/scs/postgresstore"
 	"github.com/alexedwards/scs/v2"
 
 	"parlor/app/chat"
@@ -17,20 +16,14 @@ import (
 	"parlor/views"
 )
 
-// Keys of what a session holds: whose it is, and the day of the last visit.
-const (
-	sessionPerson = "person"
-	sessionDay    = "day"
-)
-
 // newSessions keeps sessions in Postgres, so that any node knows everybody.
 // Only the person's id is in them. There is no idle time-out: it would write
 // the session at every request, and could undo a sign-out.
 func newSessions(cfg Config, store *db.Store, s *Server) *scs.SessionManager {
 	m := scs.New()
-	m.Store = postgresstore.NewWithCleanupInterval(store.DB.DB, time.Hour)
+	m.Store = store.Sessions()
+	m.Codec = db.SessionCodec{}
 	m.Lifetime = sessionFor
-	m.HashTokenInStore = true
 	m.Cookie.Name = "parlor"
 	m.Cookie.HttpOnly = true
 	m.Cookie.SameSite = http.SameSiteLaxMode
@@ -62,7 +55,7 @@ func (s *Server) identify(next http.Handler) http.Handler {
 
 // whoIs reads the person of the session in ctx; nil when there is none.
 func (s *Server) whoIs(ctx context.Context) (*chat.Person, error) {
-	personID := s.sessions.GetInt64(ctx, sessionPerson)
+	personID := s.sessions.GetInt64(ctx, db.SessionPerson)
 	if personID == 0 {
 		return nil, nil
 	}
@@ -79,16 +72,27 @@ func (s *Server) whoIs(ctx context.Context) (*chat.Person, error) {
 
 // noteVisit holds nickname and session for longer, at most once a day.
 func (s *Server) noteVisit(r *http.Request, me *chat.Person) error {
-	today := s.now().Unix() / 86400
-	if r.Method != http.MethodGet || s.sessions.GetInt64(r.Context(), sessionDay) == today {
+	today := s.today()
+	if r.Method != http.MethodGet || s.sessions.GetInt64(r.Context(), db.SessionDay) == today {
 		return nil
 	}
 	if err := s.store.Hold(r.Context(), me.ID); err != nil {
 		return err
 	}
-	s.sessions.Put(r.Context(), sessionDay, today)
+	s.sessions.Put(r.Context(), db.SessionDay, today)
 	s.sessions.SetDeadline(r.Context(), s.now().Add(sessionFor))
 	return nil
+}
+
+// today is a day's number since 1970 (UTC).
+func (s *Server) today() int64 { return s.now().Unix() / 86400 }
+
+// token is the request's session token, or "".
+func (s *Server) token(r *http.Request) string {
+	if c, err := r.Cookie(s.sessions.Cookie.Name); err == nil {
+		return c.Value
+	}
+	return ""
 }
 
 // me is the person who asks, or nil.
@@ -107,14 +111,22 @@ func needMe(r *http.Request) (chat.Person, error) {
 
 // page is what every page shows of who asks and how.
 func (s *Server) page(r *http.Request) views.Page {
-	p := views.Page{Lang: s.lang(r), Me: me(r), Path: "/"}
+	p := views.Page{Lang: s.lang(r), Theme: theme(r), Path: "/"}
+	if me := me(r); me != nil {
+		p.Me = views.ViewerOf(*me)
+	}
 	if r.Method == http.MethodGet {
 		p.Path = r.URL.RequestURI()
 	}
-	if c, err := r.Cookie("theme"); err == nil && (c.Value == "light" || c.Value == "dark") {
-		p.Theme = c.Value
-	}
 	return p
+}
+
+// theme is the chosen appearance, "" for the system's.
+func theme(r *http.Request) string {
+	if c, err := r.Cookie("theme"); err == nil && (c.Value == "light" || c.Value == "dark") {
+		return c.Value
+	}
+	return ""
 }
 
 // browserCookie names a browser, with or without a session, so that its open
@@ -153,7 +165,7 @@ func (s *Server) postSession(w http.ResponseWriter, r *http.Request) error {
 	if pick := r.PostForm.Get("pick"); pick != "" {
 		typed = pick
 	}
-	err := s.takeNickname(r, typed)
+	err := s.takeNickname(w, r, typed)
 	var refusal *chat.Error
 	if errors.As(err, &refusal) && refusal.Field == "nickname" && !wantsJSON(r) {
 		p := s.page(r)
@@ -168,7 +180,7 @@ func (s *Server) postSession(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-func (s *Server) takeNickname(r *http.Request, typed string) error {
+func (s *Server) takeNickname(w http.ResponseWriter, r *http.Request, typed string) error {
 	nick, err := chat.ParseNickname(typed, s.cfg.Nickname)
 	if err != nil {
 		return err
@@ -189,15 +201,13 @@ func (s *Server) takeNickname(r *http.Request, typed string) error {
 	if !s.limits.mayTakeNickname(addr, s.now()) {
 		return chat.Refuse(chat.TooMany, chat.TooManyNames)
 	}
-	person, err := s.store.Enter(r.Context(), nick, s.cfg.Nickname)
-	if err != nil {
+	// The session is new, so scs has nothing to save: it is stored together
+	// with its person, and only its cookie is left to write.
+	token, expiry := rand.Text(), s.now().Add(sessionFor)
+	if _, err := s.store.EnterWith(r.Context(), nick, s.cfg.Nickname, token, s.today(), expiry); err != nil {
 		return err
 	}
-	if err := s.sessions.RenewToken(r.Context()); err != nil {
-		return err
-	}
-	s.sessions.Put(r.Context(), sessionPerson, person.ID)
-	s.sessions.Put(r.Context(), sessionDay, s.now().Unix()/86400)
+	s.sessions.WriteSessionCookie(r.Context(), w, token, expiry)
 	return nil
 }
 
@@ -246,7 +256,8 @@ func (s *Server) getOwnCSS(w http.ResponseWriter, r *http.Request) error {
 
 // localPath lets a form lead back to a page of ours only.
 func localPath(next string) string {
-	if !strings.HasPrefix(next, "/") || strings.HasPrefix(next, "//") || strings.ContainsAny(next, "\\\r\n\t") {
+	bad := func(r rune) bool { return r < ' ' || r == 0x7f || r == '\\' }
+	if !strings.HasPrefix(next, "/") || strings.HasPrefix(next, "//") || strings.ContainsFunc(next, bad) {
 		return "/"
 	}
 	return next

@@ -6,13 +6,10 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/netip"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -21,6 +18,7 @@ import (
 	"parlor/app/chat"
 	"parlor/app/live"
 	"parlor/app/sse"
+	"parlor/db"
 )
 
 const (
@@ -56,7 +54,7 @@ type openSignals struct {
 
 // getLobbyStream keeps the lobby live.
 func (s *Server) getLobbyStream(w http.ResponseWriter, r *http.Request) error {
-	return s.serveStream(w, r, func(_ context.Context, sub *live.Subscriber, _ *chat.Person) (func(), error) {
+	return s.serveStream(w, r, func(_ context.Context, sub *live.Subscriber, _ db.Visit) (func(), error) {
 		s.hub.Open(sub, lobbyBoard)
 		return func() {}, nil
 	})
@@ -65,11 +63,8 @@ func (s *Server) getLobbyStream(w http.ResponseWriter, r *http.Request) error {
 // getRoomStream keeps a room live: first what the page missed since its
 // cursor, then everything as it comes.
 func (s *Server) getRoomStream(w http.ResponseWriter, r *http.Request) error {
-	return s.serveStream(w, r, func(ctx context.Context, sub *live.Subscriber, me *chat.Person) (func(), error) {
-		room, err := s.roomOf(r.WithContext(ctx))
-		if err != nil {
-			return nil, err
-		}
+	return s.serveStream(w, r, func(ctx context.Context, sub *live.Subscriber, v db.Visit) (func(), error) {
+		room, me := v.Room, v.Person
 		after, err := s.resumeFrom(r, room)
 		if err != nil {
 			return nil, err
@@ -132,11 +127,15 @@ func (s *Server) resumeFrom(r *http.Request, room chat.Room) (int64, error) {
 // would cost ten times the memory. TLS and HTTP/2 frame what is written, and
 // keep their goroutine. Both ways carry the same bytes.
 func (s *Server) serveStream(w http.ResponseWriter, r *http.Request,
-	begin func(context.Context, *live.Subscriber, *chat.Person) (leave func(), err error),
+	begin func(context.Context, *live.Subscriber, db.Visit) (leave func(), err error),
 ) error {
 	ctx, cancel := context.WithTimeout(r.Context(), openWithin)
 	defer cancel()
-	open, who, err := s.newStream(r.WithContext(ctx))
+	v, err := s.visit(ctx, r)
+	if err != nil {
+		return err
+	}
+	open, err := s.newStream(r)
 	if err != nil {
 		return err
 	}
@@ -150,7 +149,7 @@ func (s *Server) serveStream(w http.ResponseWriter, r *http.Request,
 	// The wait before a reconnect differs from page to page, so that they do
 	// not come back all at once.
 	open.sub.Send(append(sse.Retry(time.Duration(200+rand.IntN(800))*time.Millisecond), online...))
-	leave, err := begin(ctx, open.sub, who)
+	leave, err := begin(ctx, open.sub, v)
 	if err != nil {
 		open.sub.Leave()
 		s.streams.close(open)
@@ -188,38 +187,25 @@ func (s *Server) serveStream(w http.ResponseWriter, r *http.Request,
 
 var online = sse.Signals(map[string]any{"_online": true, "_parked": false}, "")
 
-// newStream reads who opens the stream, from where, and how.
-func (s *Server) newStream(r *http.Request) (*openStream, *chat.Person, error) {
+// newStream reads from where the stream is opened, and how.
+func (s *Server) newStream(r *http.Request) (*openStream, error) {
 	var signals openSignals
 	if err := datastar.ReadSignals(r, &signals); err != nil || len(signals.Tab) > longestName {
-		return nil, nil, chat.Refuse(chat.Malformed, chat.FormMalformed)
-	}
-	who, session, err := s.streamPerson(r)
-	if err != nil {
-		return nil, nil, err
+		return nil, chat.Refuse(chat.Malformed, chat.FormMalformed)
 	}
 	packed := acceptsGzip(r)
 	open := &openStream{
 		sub: live.NewSubscriber(int(s.lang(r)), packed, s.cfg.StreamBytes), packed: packed,
-		tab: signals.Tab, opens: signals.Opens, session: session,
+		tab: signals.Tab, opens: signals.Opens,
+	}
+	if token := s.token(r); token != "" {
+		open.session = sessionName(token)
 	}
 	if c, err := r.Cookie(browserCookie); err == nil && len(c.Value) <= longestName {
 		open.browser = c.Value
 	}
 	open.addr, open.direct = s.clientAddr(r)
-	return open, who, nil
-}
-
-// acceptsGzip tells whether the client reads compressed answers.
-func acceptsGzip(r *http.Request) bool {
-	for part := range strings.SplitSeq(strings.Join(r.Header.Values("Accept-Encoding"), ","), ",") {
-		coding, quality, _ := strings.Cut(part, ";")
-		if strings.EqualFold(strings.TrimSpace(coding), "gzip") {
-			q, err := strconv.ParseFloat(strings.TrimPrefix(strings.TrimSpace(quality), "q="), 64)
-			return err != nil || q > 0
-		}
-	}
-	return false
+	return open, nil
 }
 
 // hijack takes the connection of a plain HTTP/1.1 request; nil: it is not one.
@@ -300,20 +286,6 @@ func (s *Server) mostStreams(r *http.Request, direct bool) int {
 		most = min(most, plainStreams)
 	}
 	return most
-}
-
-// streamPerson reads who opens the stream. Nothing of the session is kept.
-func (s *Server) streamPerson(r *http.Request) (*chat.Person, string, error) {
-	cookie, err := r.Cookie(s.sessions.Cookie.Name)
-	if err != nil {
-		return nil, "", nil
-	}
-	ctx, err := s.sessions.Load(r.Context(), cookie.Value)
-	if err != nil {
-		return nil, "", fmt.Errorf("load the session of a stream: %w", err)
-	}
-	who, err := s.whoIs(ctx)
-	return who, sessionName(cookie.Value), err
 }
 
 // sessionName names a session without giving its token away.

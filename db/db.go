@@ -22,6 +22,7 @@ import (
 	"io/fs"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -65,8 +66,10 @@ func Migrate(ctx context.Context, url string) error {
 type Store struct {
 	// DB is for the session store only; everything else uses the methods.
 	DB   *sqlx.DB
+	url  string
 	now  func() time.Time
 	says sayQueue
+	gone atomic.Pointer[chan struct{}] // see away.go
 
 	epochMu  sync.Mutex
 	epoch    string
@@ -75,7 +78,8 @@ type Store struct {
 	committed func(posts int) // Options.Committed
 
 	say, changes, changedPeople, roomBySlug, roomByID *sqlx.Stmt
-	newest, before, after                             *sqlx.Stmt
+	newest, before, after, around                     *sqlx.Stmt
+	visit, visitor, findSession                       *sqlx.Stmt
 }
 
 // Options for Open; the zero value is good for production.
@@ -105,7 +109,7 @@ func Open(ctx context.Context, url string, opt Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the database URL: %w", err)
 	}
-	connector.Dialer(dialer{})
+	connector.Dialer(dialer{answerWithin: answerWithin})
 	conn := sqlx.NewDb(sql.OpenDB(connector), "postgres")
 	if err := conn.PingContext(ctx); err != nil {
 		conn.Close()
@@ -113,7 +117,9 @@ func Open(ctx context.Context, url string, opt Options) (*Store, error) {
 	}
 	conn.SetMaxOpenConns(opt.Connections)
 	conn.SetMaxIdleConns(opt.Connections)
-	s := &Store{DB: conn, now: opt.Now, committed: opt.Committed}
+	s := &Store{DB: conn, url: url, now: opt.Now, committed: opt.Committed}
+	here := make(chan struct{})
+	s.gone.Store(&here)
 	s.says.waiting = make(map[int64][]*pendingSay)
 	if err := conn.GetContext(ctx, &s.epoch, `select epoch from house`); err != nil {
 		conn.Close()
@@ -123,8 +129,10 @@ func Open(ctx context.Context, url string, opt Options) (*Store, error) {
 		into **sqlx.Stmt
 		sql  string
 	}{
-		{&s.say, saySQL}, {&s.changes, changesSQL}, {&s.changedPeople, changedPeopleSQL}, {&s.roomBySlug, roomBySlugSQL}, {&s.roomByID, roomByIDSQL},
-		{&s.newest, newestSQL}, {&s.before, beforeSQL}, {&s.after, afterSQL},
+		{&s.say, saySQL}, {&s.changes, changesSQL}, {&s.changedPeople, changedPeopleSQL},
+		{&s.roomBySlug, roomBySlugSQL}, {&s.roomByID, roomByIDSQL},
+		{&s.newest, newestSQL}, {&s.before, beforeSQL}, {&s.after, afterSQL}, {&s.around, aroundSQL},
+		{&s.visit, visitSQL}, {&s.visitor, visitorSQL}, {&s.findSession, findSessionSQL},
 	} {
 		if *p.into, err = conn.PreparexContext(ctx, p.sql); err != nil {
 			conn.Close()
@@ -175,17 +183,20 @@ func (s *Store) Ping(ctx context.Context) error { return s.DB.PingContext(ctx) }
 // confirm it.
 const answerWithin = 10 * time.Second
 
-// dialer connects to Postgres with answerWithin as the limit of each read.
-type dialer struct{ net.Dialer }
+// dialer connects to Postgres with a limit for each read.
+type dialer struct {
+	net.Dialer
+	answerWithin time.Duration
+}
 
 func (d dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	ctx, cancel := context.WithTimeout(ctx, d.answerWithin)
 	defer cancel()
 	conn, err := d.Dialer.DialContext(ctx, network, address)
 	if err != nil {
 		return nil, err
 	}
-	return answering{conn}, nil
+	return answering{conn, d.answerWithin}, nil
 }
 
 func (d dialer) Dial(network, address string) (net.Conn, error) {
@@ -199,10 +210,13 @@ func (d dialer) DialTimeout(network, address string, timeout time.Duration) (net
 }
 
 // answering is a connection on which every read has a limit.
-type answering struct{ net.Conn }
+type answering struct {
+	net.Conn
+	within time.Duration
+}
 
 func (c answering) Read(b []byte) (int, error) {
-	if err := c.SetReadDeadline(time.Now().Add(answerWithin)); err != nil {
+	if err := c.SetReadDeadline(time.Now().Add(c.within)); err != nil {
 		return 0, err
 	}
 	return c.Conn.Read(b)

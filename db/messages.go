@@ -1,10 +1,12 @@
 package db
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -75,6 +77,8 @@ type Page struct {
 const newestSQL = selectMessages + `where m.room_id = $1 and m.seq <= $2 order by m.seq desc limit $3`
 const beforeSQL = selectMessages + `where m.room_id = $1 and m.seq < $2 order by m.seq desc limit $3`
 const afterSQL = selectMessages + `where m.room_id = $1 and m.seq > $2 order by m.seq limit $3`
+const aroundSQL = `(` + selectMessages + `where m.room_id = $1 and m.seq <= $2 order by m.seq desc limit $3)
+	union all (` + selectMessages + `where m.room_id = $1 and m.seq > $2 order by m.seq limit $4)`
 
 // Page reads a page of a room's history. The room is read first, so whatever
 // the messages show beyond Room.Rev is only sent again later, never missed.
@@ -90,11 +94,29 @@ func (s *Store) Page(ctx context.Context, roomID int64, at Place) (Page, error) 
 	return page, nil
 }
 
+// PageOf is Page for a room that was read before.
+func (s *Store) PageOf(ctx context.Context, room chat.Room, at Place) (Page, error) {
+	var page Page
+	err := again(ctx, func() (err error) {
+		page, err = s.pageOf(ctx, room, at)
+		return err
+	})
+	if err != nil {
+		return page, fmt.Errorf("read a page of room %d: %w", room.ID, err)
+	}
+	return page, nil
+}
+
 func (s *Store) page(ctx context.Context, roomID int64, at Place) (Page, error) {
 	room, err := s.room(ctx, s.roomByID, roomID)
 	if err != nil {
 		return Page{}, err
 	}
+	return s.pageOf(ctx, room, at)
+}
+
+func (s *Store) pageOf(ctx context.Context, room chat.Room, at Place) (Page, error) {
+	roomID := room.ID
 	page := Page{Room: room}
 	var olderRows, newerRows []messageRow // both outwards from the place
 	switch {
@@ -112,15 +134,17 @@ func (s *Store) page(ctx context.Context, roomID int64, at Place) (Page, error) 
 		page.Newer = len(newerRows) > PageSize
 	case at.Around > 0:
 		half := PageSize / 2
-		if err := s.before.SelectContext(ctx, &olderRows, roomID, at.Around+1, half+2); err != nil {
+		var rows []messageRow
+		if err := s.around.SelectContext(ctx, &rows, roomID, at.Around, half+2, half+1); err != nil {
 			return Page{}, err
 		}
-		if len(olderRows) == 0 || olderRows[0].Seq != at.Around {
+		slices.SortFunc(rows, func(a, b messageRow) int { return cmp.Compare(a.Seq, b.Seq) })
+		i, found := slices.BinarySearchFunc(rows, at.Around, func(r messageRow, seq int64) int { return cmp.Compare(r.Seq, seq) })
+		if !found {
 			return Page{}, chat.Refuse(chat.NotFound, chat.NoSuchMessage)
 		}
-		if err := s.after.SelectContext(ctx, &newerRows, roomID, at.Around, half+1); err != nil {
-			return Page{}, err
-		}
+		olderRows, newerRows = rows[:i+1], rows[i+1:]
+		slices.Reverse(olderRows)
 		page.Older = len(olderRows) > half+1
 		page.Newer = len(newerRows) > half
 		olderRows = olderRows[:min(len(olderRows), half+1)]
@@ -145,21 +169,18 @@ func (s *Store) page(ctx context.Context, roomID int64, at Place) (Page, error) 
 
 // Window reads the messages from one seq to another, both included, at most
 // `most` of them, for a page of old history that must be made true again.
-func (s *Store) Window(ctx context.Context, roomID, from, to int64, most int) (Page, error) {
+// The room was read before them.
+func (s *Store) Window(ctx context.Context, room chat.Room, from, to int64, most int) (Page, error) {
 	var page Page
 	err := again(ctx, func() error {
-		room, err := s.room(ctx, s.roomByID, roomID)
-		if err != nil {
-			return err
-		}
 		var rows []messageRow
-		err = s.DB.SelectContext(ctx, &rows, selectMessages+
-			`where m.room_id = $1 and m.seq between $2 and $3 order by m.seq limit $4`, roomID, from, to, most)
+		err := s.DB.SelectContext(ctx, &rows, selectMessages+
+			`where m.room_id = $1 and m.seq between $2 and $3 order by m.seq limit $4`, room.ID, from, to, most)
 		page = Page{Room: room, Messages: toMessages(rows)}
 		return err
 	})
 	if err != nil {
-		return page, fmt.Errorf("read messages %d to %d of room %d: %w", from, to, roomID, err)
+		return page, fmt.Errorf("read messages %d to %d of room %d: %w", from, to, room.ID, err)
 	}
 	return page, nil
 }

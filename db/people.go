@@ -32,16 +32,31 @@ func (p personRow) person() chat.Person {
 // Enter makes a person with the nickname. When it is taken, or looks like one
 // that is, the refusal carries two free suggestions.
 func (s *Store) Enter(ctx context.Context, nick chat.Nickname, most int) (chat.Person, error) {
+	return s.enter(ctx, nick, most, func(*sqlx.Tx, int64) error { return nil })
+}
+
+// EnterWith is Enter, and stores the person's session in the same transaction:
+// nobody is locked out of a nickname whose session could not be stored.
+func (s *Store) EnterWith(ctx context.Context, nick chat.Nickname, most int, token string, day int64, expiry time.Time) (chat.Person, error) {
+	return s.enter(ctx, nick, most, func(tx *sqlx.Tx, personID int64) error {
+		return putSession(ctx, tx, token, personID, day, expiry)
+	})
+}
+
+func (s *Store) enter(ctx context.Context, nick chat.Nickname, most int, also func(tx *sqlx.Tx, personID int64) error) (chat.Person, error) {
 	var row personRow
 	err := s.inTx(ctx, func(tx *sqlx.Tx) error {
 		if err := s.release(ctx, tx, nick); err != nil {
 			return err
 		}
 		now := s.now()
-		return tx.GetContext(ctx, &row, `
+		if err := tx.GetContext(ctx, &row, `
 			insert into people (nickname, folded, skeleton, hue, held_until, created_at)
 			values ($1, $2, $3, $4, $5, $6) returning id, nickname, hue`,
-			nick.Shown, nick.Folded, nick.Skeleton, rand.IntN(Hues), now.Add(HoldFor), now)
+			nick.Shown, nick.Folded, nick.Skeleton, rand.IntN(Hues), now.Add(HoldFor), now); err != nil {
+			return err
+		}
+		return also(tx, row.ID)
 	})
 	if err != nil {
 		return chat.Person{}, fmt.Errorf("enter as %q: %w", nick.Shown, s.nicknameTaken(ctx, err, nick, most, 0))

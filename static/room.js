@@ -190,6 +190,7 @@ if (form) {
   text.addEventListener('input', () => sessionStorage.setItem(draftKey, text.value))
   text.value ||= sessionStorage.getItem(draftKey) ?? ''
   addEventListener('online', () => wake())
+  addEventListener('stored', () => wake()) // the database is back (views/page.templ)
   showOutbox(); pump()
 }
 

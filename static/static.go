@@ -93,12 +93,13 @@ func Check() error {
 
 // Handler serves the files. dev is a folder to read from at each request in
 // place of what is embedded, or "": then a changed file is seen at a reload.
-func Handler(dev string) http.Handler {
+// missing answers for what is not there.
+func Handler(dev string, missing http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		name, hash := split(strings.TrimPrefix(r.URL.Path, Prefix))
 		f := load()[name]
 		if f == nil {
-			http.NotFound(w, r)
+			missing.ServeHTTP(w, r)
 			return
 		}
 		h := w.Header()

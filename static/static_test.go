@@ -3,6 +3,7 @@ package static_test
 import (
 	"compress/gzip"
 	"io"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -15,7 +16,7 @@ func TestHashedFilesAreImmutableAndCompressed(t *testing.T) {
 	req := httptest.NewRequest("GET", url, nil)
 	req.Header.Set("Accept-Encoding", "gzip")
 	w := httptest.NewRecorder()
-	static.Handler("").ServeHTTP(w, req)
+	static.Handler("", http.NotFoundHandler()).ServeHTTP(w, req)
 	if w.Code != 200 || !strings.Contains(w.Header().Get("Cache-Control"), "immutable") || w.Header().Get("Content-Type") != "text/css; charset=utf-8" {
 		t.Fatalf("%d %v", w.Code, w.Header())
 	}
@@ -28,7 +29,7 @@ func TestHashedFilesAreImmutableAndCompressed(t *testing.T) {
 		t.Fatal(err)
 	}
 	plain := httptest.NewRecorder()
-	static.Handler("").ServeHTTP(plain, httptest.NewRequest("GET", url, nil))
+	static.Handler("", http.NotFoundHandler()).ServeHTTP(plain, httptest.NewRequest("GET", url, nil))
 	if plain.Body.String() != string(compressed) || plain.Header().Get("Content-Encoding") != "" {
 		t.Fatal("the two differ")
 	}
@@ -36,7 +37,7 @@ func TestHashedFilesAreImmutableAndCompressed(t *testing.T) {
 
 func TestAnotherVersionsHashIsNotKept(t *testing.T) {
 	w := httptest.NewRecorder()
-	static.Handler("").ServeHTTP(w, httptest.NewRequest("GET", "/static/parlor.0000000000.css", nil))
+	static.Handler("", http.NotFoundHandler()).ServeHTTP(w, httptest.NewRequest("GET", "/static/parlor.0000000000.css", nil))
 	if w.Code != 200 || strings.Contains(w.Header().Get("Cache-Control"), "immutable") {
 		t.Fatalf("%d %v", w.Code, w.Header())
 	}
@@ -45,7 +46,7 @@ func TestAnotherVersionsHashIsNotKept(t *testing.T) {
 func TestUnknownFilesAreNotThere(t *testing.T) {
 	for _, path := range []string{"/static/nothing.js", "/static/", "/static/../db/db.go", "/static/static.go"} {
 		w := httptest.NewRecorder()
-		static.Handler("").ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+		static.Handler("", http.NotFoundHandler()).ServeHTTP(w, httptest.NewRequest("GET", path, nil))
 		if w.Code != 404 {
 			t.Errorf("%s: %d", path, w.Code)
 		}

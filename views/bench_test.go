@@ -25,9 +25,9 @@ func typicalPage(messages, rooms int) views.RoomPage {
 	said := time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)
 	room := chat.Room{ID: 1, Slug: "parlor", Name: "Parlor", Topic: "Everyone meets here first.", Rev: int64(messages), Said: int64(messages)}
 	p := views.RoomPage{
-		Page:    views.Page{Lang: i18n.English, Path: "/rooms/parlor", Me: &people[0]},
+		Page:    views.Page{Lang: i18n.English, Path: "/rooms/parlor", Me: views.ViewerOf(people[0])},
 		History: views.History{Room: room, Cursor: "0123456789ab.50", Older: true},
-		Here:    people, Tab: "tab", Nonce: "3b241101-e2bb-4255-8caf-4136c566a962", Newest: "/rooms/parlor",
+		Here:    people, Nonce: "3b241101-e2bb-4255-8caf-4136c566a962", Newest: "/rooms/parlor",
 	}
 	for i := range messages {
 		n := int64(i + 1)

@@ -24,17 +24,35 @@ import (
 // Page is what every whole page needs to know.
 type Page struct {
 	Lang  i18n.Lang
-	Theme string       // "light", "dark" or "" for the system's choice
-	Path  string       // of this page, to come back to
-	Me    *chat.Person // nil: somebody who only looks
+	Theme string  // "light", "dark" or "" for the system's choice
+	Path  string  // of this page, to come back to
+	Me    *Viewer // nil: somebody who only looks
+	// Away says that the database can't be reached: there is something to read,
+	// and nothing can be done.
+	Away bool
 }
 
 // MyID is the person's id, or 0.
-func (p Page) MyID() int64 {
+func (p Page) MyID() string {
 	if p.Me == nil {
-		return 0
+		return "0"
 	}
 	return p.Me.ID
+}
+
+// Viewer is the person who looks at a page, as texts. A page that is rendered
+// for many has marks in their places, and the texts are filled in later; so
+// views do nothing with them but write them down.
+type Viewer struct {
+	ID       string
+	Nickname string
+	Initial  string
+	Hue      string // a class
+}
+
+// ViewerOf makes a Viewer of a person.
+func ViewerOf(p chat.Person) *Viewer {
+	return &Viewer{ID: id(p.ID), Nickname: p.Nickname, Initial: p.Initial(), Hue: hue(p)}
 }
 
 // Field is a form field as it was filled in, with what is wrong about it.
@@ -56,6 +74,7 @@ type History struct {
 	Room         chat.Room // as it was when the messages were read
 	Cursor       string    // and the cursor of that moment
 	Messages     []chat.Message
+	Rendered     []string // the same as HTML in the page's language, where it is at hand
 	Older, Newer bool
 	// Missed, if not 0, is how many messages came while the reader was away,
 	// and MissedFrom the seq before the first of them.
@@ -72,7 +91,6 @@ type RoomPage struct {
 	Rooms     []LobbyRoom
 	Here      []chat.Person
 	Typing    []chat.Person
-	Tab       string // a random name for this opened page
 	Nonce     string // for the plain form
 	Body      Field  // what was typed, after a refusal
 	Newest    string // URL of the room's newest page

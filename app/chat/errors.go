@@ -65,6 +65,7 @@ const (
 	TooManyStreams Reason = "too-many-streams"
 	DatabaseAway   Reason = "database-away"
 	Draining       Reason = "draining"
+	NotStored      Reason = "not-stored"
 	Internal       Reason = "internal"
 )
 

@@ -101,6 +101,9 @@ var (
 // Connection.
 var (
 	OfflineBanner = text("Connection lost. You can go on typing; everything missed will appear when it is back.", "连接断开了。可以继续写；恢复后，错过的内容都会出现。")
+	AwayBanner    = text("The database can't be reached right now. You can read what is here; posting is paused.", "暂时连不上数据库。这里的内容可以看，发言先停一停。")
+	AwayPaused    = text("Posting is paused until the database is back.", "数据库恢复之前，暂时不能发言。")
+	LookAgain     = text("Look again", "再看看")
 	ParkedNotice  = text("This tab rests; it wakes when you look at it.", "这个标签页在休息，你一看它就会醒来。")
 )
 
@@ -174,6 +177,7 @@ var reasons = map[string]Text{
 	"too-many-streams": text("Too many pages are open at once. Close some, then reload this one.", "同时打开的页面太多了。关掉几个，再刷新这一页。"),
 	"database-away":    text("The database can't be reached just now. Nothing is lost; try again in a moment.", "暂时连不上数据库。内容不会丢，请稍后再试。"),
 	"draining":         text("This server is being restarted; try again in a moment.", "服务器正在重启，请稍后再试。"),
+	"not-stored":       text("Not stored yet; your text is kept. Send it again in a moment.", "还没存好，你写的内容还在。请稍后再发一次。"),
 	"internal":         text("That is our fault, and it has been noted. Try again in a moment.", "是我们的错，已经记录下来。请稍后再试。"),
 }
 

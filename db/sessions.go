@@ -1,0 +1,211 @@
+package db
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+
+	"parlor/app/chat"
+)
+
+// Keys of what a session holds; there is nothing else in it. Both values are
+// int64.
+const (
+	SessionPerson = "person" // whose it is
+	SessionDay    = "day"    // of the last visit that was noted, in days since 1970
+)
+
+// Sessions keeps sessions for scs (it is a scs.CtxStore, and SessionCodec its
+// Codec). A token is stored as its hash only: whoever reads the database can't
+// take over a session.
+type Sessions struct{ store *Store }
+
+// Sessions is where scs keeps what it keeps.
+func (s *Store) Sessions() Sessions { return Sessions{s} }
+
+func tokenHash(token string) []byte {
+	sum := sha256.Sum256([]byte(token))
+	return sum[:]
+}
+
+const findSessionSQL = `select person_id, day, expiry from sessions where token_hash = $1 and expiry > $2`
+
+// FindCtx reads a session that has not expired.
+func (s Sessions) FindCtx(ctx context.Context, token string) (data []byte, found bool, err error) {
+	var x session
+	err = again(ctx, func() error {
+		return s.store.findSession.QueryRowContext(ctx, tokenHash(token), s.store.now()).Scan(&x.person, &x.day, &x.deadline)
+	})
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, false, nil
+	} else if err != nil {
+		return nil, false, fmt.Errorf("find a session: %w", err)
+	}
+	return x.bytes(), true, nil
+}
+
+// CommitCtx stores a session.
+func (s Sessions) CommitCtx(ctx context.Context, token string, data []byte, expiry time.Time) error {
+	x, err := parseSession(data)
+	if err == nil {
+		err = again(ctx, func() error { return putSession(ctx, s.store.DB, token, x.person, x.day, expiry) })
+	}
+	if err != nil {
+		return fmt.Errorf("store a session: %w", err)
+	}
+	return nil
+}
+
+func putSession(ctx context.Context, in sqlx.ExecerContext, token string, personID, day int64, expiry time.Time) error {
+	_, err := in.ExecContext(ctx, `insert into sessions (token_hash, person_id, day, expiry) values ($1, $2, $3, $4)
+		on conflict (token_hash) do update set person_id = excluded.person_id, day = excluded.day, expiry = excluded.expiry`,
+		tokenHash(token), personID, day, expiry)
+	return err
+}
+
+// DeleteCtx ends a session.
+func (s Sessions) DeleteCtx(ctx context.Context, token string) error {
+	err := again(ctx, func() error {
+		_, err := s.store.DB.ExecContext(ctx, `delete from sessions where token_hash = $1`, tokenHash(token))
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("end a session: %w", err)
+	}
+	return nil
+}
+
+// Find, Commit and Delete are there because scs asks for them; it uses those
+// with a context.
+func (s Sessions) Find(token string) ([]byte, bool, error) {
+	return s.FindCtx(context.Background(), token)
+}
+
+func (s Sessions) Commit(token string, data []byte, expiry time.Time) error {
+	return s.CommitCtx(context.Background(), token, data, expiry)
+}
+
+func (s Sessions) Delete(token string) error { return s.DeleteCtx(context.Background(), token) }
+
+// SweepSessions forgets expired sessions, a few at a time; several nodes do
+// not wait for each other.
+func (s *Store) SweepSessions(ctx context.Context) error {
+	_, err := s.DB.ExecContext(ctx, `delete from sessions where token_hash in
+		(select token_hash from sessions where expiry <= $1 order by expiry limit 1000 for update skip locked)`, s.now())
+	if err != nil {
+		return fmt.Errorf("sweep sessions: %w", err)
+	}
+	return nil
+}
+
+// session is what is known of one.
+type session struct {
+	person, day int64
+	deadline    time.Time
+}
+
+// bytes is the form in which a session passes between scs and its store.
+func (x session) bytes() []byte {
+	b := binary.BigEndian.AppendUint64(nil, uint64(x.person))
+	b = binary.BigEndian.AppendUint64(b, uint64(x.day))
+	return binary.BigEndian.AppendUint64(b, uint64(x.deadline.UnixMicro())) // as exact as Postgres
+}
+
+func parseSession(b []byte) (session, error) {
+	if len(b) != 24 {
+		return session{}, fmt.Errorf("a session of %d bytes", len(b))
+	}
+	number := func(at int) int64 { return int64(binary.BigEndian.Uint64(b[at:])) }
+	return session{number(0), number(8), time.UnixMicro(number(16)).UTC()}, nil
+}
+
+// SessionCodec is the scs.Codec of what Sessions keeps. Anything but the two
+// keys above is refused, since there is no place for it.
+type SessionCodec struct{}
+
+func (SessionCodec) Encode(deadline time.Time, values map[string]any) ([]byte, error) {
+	person, _ := values[SessionPerson].(int64)
+	day, _ := values[SessionDay].(int64)
+	for key := range values {
+		if key != SessionPerson && key != SessionDay {
+			return nil, fmt.Errorf("a session has no place for %q", key)
+		}
+	}
+	return session{person, day, deadline}.bytes(), nil
+}
+
+func (SessionCodec) Decode(b []byte) (time.Time, map[string]any, error) {
+	x, err := parseSession(b)
+	return x.deadline, map[string]any{SessionPerson: x.person, SessionDay: x.day}, err
+}
+
+// Visit is what a request about a room must know first.
+type Visit struct {
+	Room   chat.Room
+	Person *chat.Person // nil: without a session
+	Day    int64        // of the last visit that was noted (SessionDay)
+}
+
+const visitSQL = `
+	select ` + roomColumns + `, coalesce(x.day, 0), coalesce(p.id, 0), coalesce(p.nickname, ''), coalesce(p.hue, 0)
+	from room_slugs s join rooms r on r.id = s.room_id
+	left join sessions x on x.token_hash = $2 and x.expiry > $3
+	left join people p on p.id = x.person_id
+	where s.slug = $1`
+
+// Visit finds a room by its slug, or by one that it had earlier, and the
+// person of a session, in one query. An unknown token, or "", is a visit
+// without a session.
+func (s *Store) Visit(ctx context.Context, slug, token string) (Visit, error) {
+	var v Visit
+	err := again(ctx, func() error {
+		var r roomRow
+		var p chat.Person
+		err := s.visit.QueryRowContext(ctx, slug, tokenHash(token), s.now()).Scan(
+			&r.ID, &r.Slug, &r.Name, &r.Topic, &r.MakerID, &r.Rev, &r.AboutRev, &r.Said, &r.LastSeq, &r.LastSaidAt, &r.Epoch,
+			&v.Day, &p.ID, &p.Nickname, &p.Hue)
+		if errors.Is(err, sql.ErrNoRows) {
+			return chat.Refuse(chat.NotFound, chat.NoSuchRoom)
+		}
+		if err == nil {
+			s.sawEpoch(r.Epoch)
+		}
+		v.Room = r.room()
+		if p.ID != 0 {
+			v.Person = &p
+		}
+		return err
+	})
+	if err != nil {
+		return Visit{}, fmt.Errorf("visit room %q: %w", slug, err)
+	}
+	return v, nil
+}
+
+const visitorSQL = `
+	select p.id, p.nickname, p.hue, x.day from sessions x join people p on p.id = x.person_id
+	where x.token_hash = $1 and x.expiry > $2`
+
+// Visitor finds the person of a session, for a visit to no room.
+func (s *Store) Visitor(ctx context.Context, token string) (Visit, error) {
+	var v Visit
+	err := again(ctx, func() error {
+		var p chat.Person
+		err := s.visitor.QueryRowContext(ctx, tokenHash(token), s.now()).Scan(&p.ID, &p.Nickname, &p.Hue, &v.Day)
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil
+		}
+		v.Person = &p
+		return err
+	})
+	if err != nil {
+		return Visit{}, fmt.Errorf("find out who visits: %w", err)
+	}
+	return v, nil
+}
