@@ -11,6 +11,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/alexedwards/scs/v2"
@@ -24,8 +25,8 @@ import (
 	"parlor/static"
 )
 
-// Server is the application. New starts it, ServeHTTP answers, Drain and then
-// ending New's context stop it.
+// Server is the application. New starts it, ServeHTTP answers, Drain, Close and
+// then ending New's context stop it.
 type Server struct {
 	cfg      Config
 	log      *slog.Logger
@@ -40,6 +41,8 @@ type Server struct {
 	limits   *limits
 	now      func() time.Time
 	handler  http.Handler
+
+	greet, greeted atomic.Bool // say hello to other nodes; one of them did
 }
 
 // New makes the server and starts what runs beside the requests, until ctx
@@ -55,7 +58,12 @@ func New(ctx context.Context, cfg Config, databaseURL string, store *db.Store, l
 	s.presence = presence.New(s.now, s.hall.peopleChanged)
 	s.sessions = newSessions(cfg, store, s)
 	var err error
-	if s.bus, err = bus.Start(ctx, databaseURL, store.DB, s, log); err != nil {
+	transport := bus.Postgres(databaseURL, store.DB, log)
+	if cfg.NATS != "" {
+		transport = bus.NATS(cfg.NATS, store.Epoch(), log)
+	}
+	s.greet.Store(true)
+	if s.bus, err = bus.Start(ctx, transport, s, log); err != nil {
 		return nil, err
 	}
 	if err := s.hall.reload(ctx); err != nil {
@@ -128,6 +136,8 @@ func (s *Server) routes() *http.ServeMux {
 func (s *Server) sweep(ctx context.Context) {
 	tick := time.NewTicker(15 * time.Second)
 	defer tick.Stop()
+	sessions := time.NewTicker(sweepSessionsEvery)
+	defer sessions.Stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -136,6 +146,8 @@ func (s *Server) sweep(ctx context.Context) {
 			s.hub.WakeAll()
 			s.hub.Sweep(s.now())
 			s.limits.sweep(s.now())
+		case <-sessions.C:
+			s.sweepSessions(ctx, s.streams.names())
 		}
 	}
 }

@@ -182,7 +182,7 @@ func (s *Server) takeNickname(r *http.Request, typed string) error {
 			s.bus.Wake(at.RoomID, at.Rev)
 		}
 		s.presence.Renamed(renamed)
-		s.bus.Tell(toldRenamed, renamed)
+		s.bus.Tell(toldRenamed, strconv.FormatInt(renamed.ID, 10), renamed)
 		return nil
 	}
 	addr, _ := s.clientAddr(r)
@@ -209,7 +209,7 @@ func (s *Server) postSessionEnd(w http.ResponseWriter, r *http.Request) error {
 	if token != "" {
 		ended := sessionName(token)
 		s.streams.endSession(ended)
-		s.bus.Tell(toldSignedOut, ended)
+		s.bus.Tell(toldSignedOut, "", ended)
 	}
 	http.Redirect(w, r, "/", http.StatusSeeOther)
 	return nil

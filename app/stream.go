@@ -7,10 +7,12 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -74,8 +76,8 @@ func (s *Server) getRoomStream(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return nil, err
 		}
-		s.hall.showRoom(room.ID)
 		s.hub.Open(sub, roomBoard(room.ID))
+		s.hall.showRoom(room.ID)
 		s.hub.Open(sub, hallBoard)
 		if err := s.hub.Follow(ctx, sub, room.ID, after); err != nil {
 			return nil, err
@@ -309,13 +311,16 @@ func (s *Server) streamPerson(r *http.Request) (*chat.Person, string, error) {
 		return nil, "", fmt.Errorf("load the session of a stream: %w", err)
 	}
 	who, err := s.whoIs(ctx)
-	return who, sessionName(cookie.Value), err
+	if who == nil {
+		return nil, "", err
+	}
+	return who, sessionName(cookie.Value), nil
 }
 
-// sessionName names a session without giving its token away.
+// sessionName names a session without giving its token away (db.EndedSessions).
 func sessionName(token string) string {
-	sum := sha256.Sum256([]byte("stream " + token))
-	return hex.EncodeToString(sum[:8])
+	sum := sha256.Sum256([]byte(token))
+	return hex.EncodeToString(sum[:])
 }
 
 // openStream is one stream of a page.
@@ -445,6 +450,13 @@ func (s *streams) drain() {
 	for o := range s.all {
 		o.sub.Close(nil)
 	}
+}
+
+// names lists the sessions that have a stream open.
+func (s *streams) names() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Keys(s.sessions))
 }
 
 // endSession ends the streams of a session that ended.
