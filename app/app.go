@@ -60,10 +60,10 @@ func New(ctx context.Context, cfg Config, databaseURL string, store *db.Store, l
 	var err error
 	transport := bus.Postgres(databaseURL, store.DB, log)
 	if cfg.NATS != "" {
-		transport = bus.NATS(cfg.NATS, store.Epoch(), log)
+		transport = bus.NATS(cfg.NATS, log)
 	}
 	s.greet.Store(true)
-	if s.bus, err = bus.Start(ctx, transport, s, log); err != nil {
+	if s.bus, err = bus.Start(ctx, transport, store.Epoch, s, log); err != nil {
 		return nil, err
 	}
 	if err := s.hall.reload(ctx); err != nil {

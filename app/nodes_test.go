@@ -42,7 +42,7 @@ func repeatLate(t *testing.T, address string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(conn.Close)
-	if _, err := conn.Subscribe("parlor.>", func(m *nats.Msg) {
+	if _, err := conn.Subscribe("parlor", func(m *nats.Msg) {
 		for range 3 {
 			time.AfterFunc(rand.N(2*time.Second), func() { _ = conn.Publish(m.Subject, m.Data) })
 		}

@@ -90,6 +90,7 @@ type Stats struct {
 // Bus connects this node with the others.
 type Bus struct {
 	node      string
+	epoch     func() string
 	transport Transport
 	handler   Handler
 	log       *slog.Logger
@@ -121,6 +122,7 @@ type tell struct {
 // envelope is what goes over the wire: wake-ups and states, or nothing but a
 // sign of life.
 type envelope struct {
+	Epoch string          `json:"e"` // of the sender's database
 	Node  string          `json:"n"`
 	Seq   int64           `json:"s"` // counts the node's messages
 	Revs  map[int64]int64 `json:"r,omitempty"`
@@ -130,9 +132,14 @@ type envelope struct {
 // Start listens and sends until ctx ends. The handler is called from one
 // goroutine at a time for what other nodes say, and from Wake's caller for
 // what this one does.
-func Start(ctx context.Context, transport Transport, handler Handler, log *slog.Logger) (*Bus, error) {
+//
+// Nodes hear each other while they are at the same epoch, the random name of
+// their database. So several chats may share a NATS server, a trial with
+// yesterday's backup does not talk into today's rooms, and after a restore
+// nobody is woken by a number from the lost future.
+func Start(ctx context.Context, transport Transport, epoch func() string, handler Handler, log *slog.Logger) (*Bus, error) {
 	b := &Bus{
-		node: rand.Text()[:12], transport: transport, handler: handler, log: log,
+		node: rand.Text()[:12], epoch: epoch, transport: transport, handler: handler, log: log,
 		revs: make(map[int64]int64), keyed: make(map[string]*tell), heard: make(map[string]int64),
 		ready: make(chan struct{}, 1), done: make(chan struct{}),
 	}
@@ -268,7 +275,7 @@ func (b *Bus) closed() bool {
 // the one before; its wake-ups are tried again.
 func (b *Bus) send(ctx context.Context, e envelope, pause time.Duration) time.Duration {
 	b.seq++
-	e.Node, e.Seq = b.node, b.seq
+	e.Epoch, e.Node, e.Seq = b.epoch(), b.node, b.seq
 	js, err := json.Marshal(e)
 	if err == nil {
 		sending, cancel := context.WithTimeout(ctx, sendFor)
@@ -304,7 +311,7 @@ func (b *Bus) giveBack(e envelope) {
 // take puts together the next message of what waits. States that waited too
 // long are dropped.
 func (b *Bus) take() (e envelope, some bool) {
-	const frame, entry = 80, 44 // bytes: the longest forms of an envelope, or what encloses a state, and of a wake-up
+	const frame, entry = 100, 44 // bytes: the longest forms of an envelope, or what encloses a state, and of a wake-up
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	room := MostBytes - frame
@@ -349,7 +356,7 @@ func (b *Bus) arrived(message []byte) {
 		b.log.Warn("a message of another node can't be read", "err", err)
 		return
 	}
-	if e.Node == b.node {
+	if e.Node == b.node || e.Epoch != b.epoch() {
 		return
 	}
 	b.count(func(s *Stats) { s.Received++ })

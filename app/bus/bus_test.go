@@ -89,10 +89,15 @@ func (w *wire) Healthy() bool { return true }
 
 func start(t *testing.T, transport Transport) (*Bus, *ear) {
 	t.Helper()
+	return startAt(t, transport, "here")
+}
+
+func startAt(t *testing.T, transport Transport, epoch string) (*Bus, *ear) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(cancel)
 	e := &ear{}
-	b, err := Start(ctx, transport, e, slog.New(slog.DiscardHandler))
+	b, err := Start(ctx, transport, func() string { return epoch }, e, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -195,7 +200,7 @@ func TestWhatCouldNotBeSentIsTriedAgain(t *testing.T) {
 
 func TestStatesThatWaitedTooLongAreNotTold(t *testing.T) {
 	messages := make(chan envelope, 100)
-	b := &Bus{transport: &wire{send: func(_ context.Context, message []byte) error {
+	b := &Bus{epoch: func() string { return "here" }, transport: &wire{send: func(_ context.Context, message []byte) error {
 		messages <- read(t, message)
 		return nil
 	}}, revs: map[int64]int64{}, keyed: map[string]*tell{}, ready: make(chan struct{}, 1), done: make(chan struct{})}
@@ -256,7 +261,7 @@ func TestDoubledLateAndGarbledMessages(t *testing.T) {
 	for _, i := range []int{0, 0, 2, 1, 2, 0, 4, 3, 4} {
 		in.arrived(sent[min(i, len(sent)-1)])
 	}
-	for _, garbage := range []string{"", "{", "[]", "null", `{"n":1}`, `{"n":"x","t":[null]}`, `{"n":"x","s":5,"t":[null,{"k":"x"}]}`} {
+	for _, garbage := range []string{"", "{", "[]", "null", `{"n":1}`, `{"n":"x","t":[null]}`, `{"e":"here","n":"x","s":5,"t":[null,{"k":"x"}]}`, `{"e":"elsewhere","n":"y","s":5,"r":{"99":1}}`} {
 		in.arrived([]byte(garbage))
 	}
 	last := -1

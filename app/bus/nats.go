@@ -14,24 +14,17 @@ import (
 // natsTransport is the transport by NATS.
 type natsTransport struct {
 	url     string
-	subject string
 	log     *slog.Logger
 	conn    *nats.Conn
 	healthy atomic.Bool
 }
 
+// subject is what all nodes publish to and subscribe.
+const subject = "parlor"
+
 // NATS connects to the server at the URL, or to one of several, separated by
 // commas. User, password, token and TLS (tls://) belong into the URL.
-//
-// Only nodes with the same installation hear each other. It is the epoch of
-// their database: whoever shares a database shares it, and a copy made by a
-// restore has its own, so that a trial with yesterday's backup does not talk
-// into today's rooms. After a restore in place, nodes that were started
-// before it and after it hear each other once all are started again; until
-// then they find out by looking.
-func NATS(url, installation string, log *slog.Logger) Transport {
-	return &natsTransport{url: url, subject: "parlor." + installation, log: log}
-}
+func NATS(url string, log *slog.Logger) Transport { return &natsTransport{url: url, log: log} }
 
 func (n *natsTransport) Healthy() bool { return n.healthy.Load() }
 
@@ -77,7 +70,7 @@ func (n *natsTransport) Listen(ctx context.Context, arrived func([]byte)) error 
 		return fmt.Errorf("connect to NATS: %w", err)
 	}
 	n.conn = conn
-	if _, err := conn.Subscribe(n.subject, func(m *nats.Msg) { arrived(m.Data) }); err != nil {
+	if _, err := conn.Subscribe(subject, func(m *nats.Msg) { arrived(m.Data) }); err != nil {
 		conn.Close()
 		return fmt.Errorf("subscribe to other nodes: %w", err)
 	}
@@ -92,7 +85,7 @@ func (n *natsTransport) Listen(ctx context.Context, arrived func([]byte)) error 
 
 // Send returns when the server has the message.
 func (n *natsTransport) Send(ctx context.Context, message []byte) error {
-	if err := n.conn.Publish(n.subject, message); err != nil {
+	if err := n.conn.Publish(subject, message); err != nil {
 		return err
 	}
 	return n.conn.FlushWithContext(ctx)

@@ -162,9 +162,9 @@ func TestNATSRestarts(t *testing.T) {
 	t.Parallel()
 	s := natsServer(t, -1)
 	address, again := s.ClientURL(), port(s)
-	one, atOne := start(t, NATS(address, "here", quiet()))
-	two, atTwo := start(t, NATS(address, "here", quiet()))
-	_, elsewhere := start(t, NATS(address, "elsewhere", quiet()))
+	one, atOne := start(t, NATS(address, quiet()))
+	two, atTwo := start(t, NATS(address, quiet()))
+	_, elsewhere := startAt(t, NATS(address, quiet()), "elsewhere")
 	talk(t, one, two, atOne, atTwo, 7)
 	stop(s)
 	for deadline := time.Now().Add(10 * time.Second); one.Healthy() || two.Healthy(); time.Sleep(time.Millisecond) {
@@ -189,8 +189,8 @@ func TestNATSComesLater(t *testing.T) {
 	s := natsServer(t, -1)
 	address, later := s.ClientURL(), port(s)
 	stop(s)
-	one, atOne := start(t, NATS(address, "here", quiet()))
-	two, atTwo := start(t, NATS(address, "here", quiet()))
+	one, atOne := start(t, NATS(address, quiet()))
+	two, atTwo := start(t, NATS(address, quiet()))
 	if one.Healthy() {
 		t.Error("healthy without a server")
 	}
@@ -198,7 +198,7 @@ func TestNATSComesLater(t *testing.T) {
 	atOne.until(t, "one", func() bool { return atOne.resumed > 0 })
 	atTwo.until(t, "two", func() bool { return atTwo.resumed > 0 })
 	talk(t, one, two, atOne, atTwo, 7)
-	if _, err := Start(context.Background(), NATS("nats://\x00", "here", quiet()), &ear{}, quiet()); err == nil {
+	if _, err := Start(context.Background(), NATS("nats://\x00", quiet()), func() string { return "" }, &ear{}, quiet()); err == nil {
 		t.Error("an address that is none was taken")
 	}
 }
