@@ -97,5 +97,6 @@ func run(cfg app.Config) error {
 	if err := web.Shutdown(ctx); err != nil {
 		log.Warn("some requests did not finish in time", "err", err)
 	}
+	server.Close()
 	return nil
 }

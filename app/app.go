@@ -11,6 +11,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/alexedwards/scs/v2"
@@ -24,8 +25,8 @@ import (
 	"parlor/static"
 )
 
-// Server is the application. New starts it, ServeHTTP answers, Drain and then
-// ending New's context stop it.
+// Server is the application. New starts it, ServeHTTP answers, Drain, Close and
+// then ending New's context stop it.
 type Server struct {
 	cfg      Config
 	log      *slog.Logger
@@ -41,6 +42,8 @@ type Server struct {
 	limits   *limits
 	now      func() time.Time
 	handler  http.Handler
+
+	greet, greeted atomic.Bool // say hello to other nodes; one of them did
 }
 
 // New makes the server and starts what runs beside the requests, until ctx
@@ -58,7 +61,12 @@ func New(ctx context.Context, cfg Config, databaseURL string, store *db.Store, l
 	s.presence = presence.New(s.now, s.hall.peopleChanged)
 	s.sessions = newSessions(cfg, store, s)
 	var err error
-	if s.bus, err = bus.Start(ctx, databaseURL, store.DB, s, log); err != nil {
+	transport := bus.Postgres(databaseURL, store.DB, log)
+	if cfg.NATS != "" {
+		transport = bus.NATS(cfg.NATS, log)
+	}
+	s.greet.Store(true)
+	if s.bus, err = bus.Start(ctx, transport, store.Epoch, s, log); err != nil {
 		return nil, err
 	}
 	if err := s.hall.reload(ctx); err != nil {
@@ -150,8 +158,10 @@ func (s *Server) routes() *http.ServeMux {
 func (s *Server) sweep(ctx context.Context) {
 	tick := time.NewTicker(15 * time.Second)
 	defer tick.Stop()
-	sessions := time.NewTicker(time.Hour)
+	sessions := time.NewTicker(sweepSessionsEvery)
 	defer sessions.Stop()
+	expired := time.NewTicker(time.Hour)
+	defer expired.Stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -162,6 +172,8 @@ func (s *Server) sweep(ctx context.Context) {
 			s.limits.sweep(s.now())
 			s.newest.sweep(s.now())
 		case <-sessions.C:
+			s.sweepSessions(ctx, s.streams.names())
+		case <-expired.C:
 			if err := s.store.SweepSessions(ctx); err != nil {
 				s.log.Warn("expired sessions stay for another hour", "err", err)
 			}

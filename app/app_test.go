@@ -32,6 +32,7 @@ type site struct {
 	server   *app.Server
 	store    *db.Store
 	database string
+	kill     func() // ends what runs beside requests, without a word
 }
 
 func newSite(t testing.TB, change ...func(*app.Config)) *site {
@@ -57,7 +58,7 @@ func newNode(t testing.TB, database string, change ...func(*app.Config)) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &site{t: t, server: server, store: store, database: database}
+	s := &site{t: t, server: server, store: store, database: database, kill: cancel}
 	s.web = httptest.NewUnstartedServer(server)
 	s.web.Config.MaxHeaderBytes = 32 << 10
 	// Little waits in the kernel, so that a slow reader is slow soon.

@@ -19,6 +19,7 @@ type Config struct {
 	Addr           string         // where to listen
 	Data           string         // folder of the private Postgres
 	DatabaseURL    string         // a Postgres of one's own instead
+	NATS           string         // servers that connect the nodes; "": Postgres does
 	PublicURL      *url.URL       // how people reach it; nil: as they ask
 	TrustedProxies []netip.Prefix // only behind these is X-Forwarded-For believed
 	Dev            bool           // read static files from the folder static/ at each request
@@ -74,6 +75,7 @@ func ReadConfig(args []string, getenv func(string) string, out io.Writer) (Confi
 	text(&c.Addr, "addr", "PARLOR_ADDR", "`address` to listen on")
 	text(&c.Data, "data", "PARLOR_DATA", "`folder` of the private Postgres that is used without a database URL")
 	text(&c.DatabaseURL, "database", "DATABASE_URL", "`URL` of a Postgres server, 14 or newer")
+	text(&c.NATS, "nats", "NATS_URL", "`URL` of a NATS server that tells the nodes of each other's news (several: with commas); without it Postgres does")
 	text(&public, "public-url", "PARLOR_PUBLIC_URL", "`URL` under which people reach the server; with https cookies are marked Secure")
 	text(&proxies, "trusted-proxies", "PARLOR_TRUSTED_PROXIES", "`networks` (comma-separated CIDRs) whose X-Forwarded-For is believed")
 	number(&c.MessageBytes, "message-bytes", "PARLOR_MESSAGE_BYTES", "longest message, in bytes")

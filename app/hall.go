@@ -3,8 +3,8 @@ package app
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -37,6 +37,9 @@ const (
 	// room's line in the lists, are rendered; then once, for everybody.
 	showPeopleEvery = 150 * time.Millisecond
 	showRoomsEvery  = time.Second
+	// sweepBoardsEvery is how often boards of rooms that nobody reads are
+	// forgotten.
+	sweepBoardsEvery = 15 * time.Second
 )
 
 // hall keeps in memory what the lists of rooms show, and renders what changed
@@ -51,7 +54,13 @@ type hall struct {
 	moved  map[int64]bool // have something new to read in the database
 	people map[int64]bool // somebody came, went, or types
 	stale  map[int64]bool // their line in the lists must be rendered
+	fallen []int64        // are not listed any more
+	listed bool           // which rooms are listed changed
 	all    bool           // everything may have changed
+
+	showing sync.Mutex // held while boards of the lists are brought up to date
+
+	shownAt map[int64]time.Time // when who is in a room was rendered last; run's alone
 
 	restarted bool // rooms may be gone, too
 }
@@ -59,7 +68,7 @@ type hall struct {
 func newHall(s *Server) *hall {
 	return &hall{
 		s: s, rooms: make(map[int64]chat.Glance), moved: make(map[int64]bool),
-		people: make(map[int64]bool), stale: make(map[int64]bool),
+		people: make(map[int64]bool), stale: make(map[int64]bool), shownAt: make(map[int64]time.Time),
 	}
 }
 
@@ -80,53 +89,55 @@ func (h *hall) restart() {
 	h.mu.Unlock()
 }
 
-// startOver reads all rooms that are listed, and takes those that are not there
-// any more from the lists of open pages.
+// startOver reads all rooms that are listed, and forgets all others.
 func (h *hall) startOver(ctx context.Context) error {
 	rooms, err := h.s.store.Rooms(ctx, mostRooms)
 	if err != nil {
 		return err
 	}
 	h.mu.Lock()
-	old := h.rooms
+	h.fallen, h.listed = slices.AppendSeq(h.fallen, maps.Keys(h.rooms)), true
 	h.rooms = make(map[int64]chat.Glance)
 	h.mu.Unlock()
 	h.take(rooms)
-	for id := range old {
-		if !slices.ContainsFunc(rooms, func(g chat.Glance) bool { return g.ID == id }) {
-			part := fmt.Sprint(id)
-			h.s.hub.Put(lobbyBoard, part, same(sse.Elements("#card-"+part, datastar.ElementPatchModeRemove, "")))
-			h.s.hub.Put(hallBoard, part, same(sse.Elements("#hall-"+part, datastar.ElementPatchModeRemove, "")))
-		}
-	}
 	return nil
 }
 
+// take notes how rooms are. What was read earlier than what is known, and came
+// later, does not count.
 func (h *hall) take(rooms []chat.Glance) {
+	h.note(rooms)
+	h.showListed()
+}
+
+func (h *hall) note(rooms []chat.Glance) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, r := range rooms {
-		old, known := h.rooms[r.ID]
-		if old.Name != r.Name || old.Slug != r.Slug {
-			h.version.Add(1)
-		}
-		if known || len(h.rooms) < mostRooms {
-			h.rooms[r.ID] = r
-			h.stale[r.ID] = true
+		known, ok := h.rooms[r.ID]
+		if ok && known.Rev > r.Rev {
 			continue
 		}
-		// The list is full: the room replaces the one that is quiet longest.
-		oldest := r
-		for _, other := range h.rooms {
-			if other.LastSaidAt.Before(oldest.LastSaidAt) {
-				oldest = other
+		if !ok && len(h.rooms) >= mostRooms {
+			// The list is full: the room replaces the one that is quiet longest.
+			oldest := r
+			for _, other := range h.rooms {
+				if other.LastSaidAt.Before(oldest.LastSaidAt) {
+					oldest = other
+				}
 			}
-		}
-		if oldest.ID != r.ID {
+			if oldest.ID == r.ID {
+				continue
+			}
 			delete(h.rooms, oldest.ID)
-			h.rooms[r.ID] = r
-			h.stale[r.ID] = true
+			h.fallen = append(h.fallen, oldest.ID)
 		}
+		h.listed = h.listed || !ok
+		if !ok || known.Name != r.Name || known.Slug != r.Slug {
+			h.version.Add(1)
+		}
+		h.rooms[r.ID] = r
+		h.stale[r.ID] = true
 	}
 }
 
@@ -181,10 +192,15 @@ func (h *hall) peopleChanged(roomID int64) {
 	h.version.Add(1)
 }
 
-// showRoom puts who is here on the room's board if nobody did so yet.
+// showRoom puts who is here on the room's board if nobody did so yet. The
+// caller has opened the board, so from now on it is kept up to date.
 func (h *hall) showRoom(roomID int64) {
 	if !h.s.hub.Has(roomBoard(roomID)) {
-		h.showPeople(roomID)
+		h.showTyping(roomID)
+		h.showHere(roomID)
+		h.mu.Lock()
+		h.people[roomID] = true // again: somebody may have come in between
+		h.mu.Unlock()
 	}
 }
 
@@ -196,41 +212,73 @@ func (h *hall) run(ctx context.Context) {
 	defer rooms.Stop()
 	announce := time.NewTicker(presence.AnnounceEvery)
 	defer announce.Stop()
+	sweep := time.NewTicker(sweepBoardsEvery)
+	defer sweep.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-people.C:
 			h.s.presence.Tick()
-			h.mu.Lock()
-			changed := h.people
-			h.people = make(map[int64]bool)
-			h.mu.Unlock()
-			for roomID := range changed {
-				h.showPeople(roomID)
-				h.s.announce(roomID, h.s.presence.Local(roomID))
-			}
+			h.showPeople()
+			h.s.tellMoves()
 		case <-rooms.C:
 			h.showRooms(ctx)
 		case <-announce.C:
-			for roomID, people := range h.s.presence.AllLocal() {
-				h.s.announce(roomID, people)
-			}
+			h.s.announce()
+		case <-sweep.C:
+			h.s.hub.SweepBoards(lobbyBoard, hallBoard)
+			maps.DeleteFunc(h.shownAt, func(roomID int64, _ time.Time) bool { return !h.s.hub.Has(roomBoard(roomID)) })
 		}
 	}
 }
 
-// showPeople renders who is in a room and who types there.
-func (h *hall) showPeople(roomID int64) {
-	here, typing := h.s.presence.Here(roomID), h.s.presence.Typing(roomID)
-	typing = typing[:min(len(typing), mostTyping)]
-	var hereShown, typingShown live.Variants
-	for _, l := range i18n.Langs {
-		hereShown = append(hereShown, sse.Elements("", datastar.ElementPatchModeOuter, h.s.html(views.Here(l, here))))
-		typingShown = append(typingShown, sse.Elements("", datastar.ElementPatchModeOuter, h.s.html(views.TypingLine(l, typing))))
+// showPeople renders who is in the rooms where that changed, and who types
+// there. A list of many goes to as many, so it is rendered less often: what
+// all readers of a room get in a second does not grow with their number's
+// square.
+func (h *hall) showPeople() {
+	h.mu.Lock()
+	changed := h.people
+	h.people = make(map[int64]bool)
+	h.mu.Unlock()
+	now := h.s.now()
+	for roomID := range changed {
+		if !h.s.hub.Has(roomBoard(roomID)) {
+			continue // nobody reads it here: whoever comes sees to it (showRoom)
+		}
+		h.showTyping(roomID)
+		pause := showPeopleEvery * time.Duration(len(h.s.presence.Here(roomID))/views.MostListed)
+		if now.Sub(h.shownAt[roomID]).Abs() < pause {
+			h.mu.Lock()
+			h.people[roomID] = true
+			h.mu.Unlock()
+			continue
+		}
+		h.shownAt[roomID] = now
+		h.showHere(roomID)
 	}
-	h.s.hub.Put(roomBoard(roomID), "here", hereShown)
-	h.s.hub.Put(roomBoard(roomID), "typing", typingShown)
+}
+
+// showHere renders who is in a room.
+func (h *hall) showHere(roomID int64) {
+	here := h.s.presence.Here(roomID)
+	var shown live.Variants
+	for _, l := range i18n.Langs {
+		shown = append(shown, sse.Elements("", datastar.ElementPatchModeOuter, h.s.html(views.Here(l, here))))
+	}
+	h.s.hub.Put(roomBoard(roomID), "here", shown)
+}
+
+// showTyping renders who types in a room.
+func (h *hall) showTyping(roomID int64) {
+	typing := h.s.presence.Typing(roomID)
+	typing = typing[:min(len(typing), mostTyping)]
+	var shown live.Variants
+	for _, l := range i18n.Langs {
+		shown = append(shown, sse.Elements("", datastar.ElementPatchModeOuter, h.s.html(views.TypingLine(l, typing))))
+	}
+	h.s.hub.Put(roomBoard(roomID), "typing", shown)
 }
 
 // mostTyping is how many people are shown typing.
@@ -267,6 +315,8 @@ func (h *hall) showRooms(ctx context.Context) {
 		}
 		h.mu.Unlock()
 	}
+	h.showing.Lock()
+	defer h.showing.Unlock()
 	h.mu.Lock()
 	var stale []chat.Glance
 	for id := range h.stale {
@@ -278,6 +328,43 @@ func (h *hall) showRooms(ctx context.Context) {
 	h.mu.Unlock()
 	for _, g := range stale {
 		h.showLine(h.withPeople(g))
+	}
+}
+
+// showListed takes the rooms that are not listed any more off the boards, and
+// off the pages: those that are open, and those that come back. In the hall
+// the present page's room stays.
+func (h *hall) showListed() {
+	h.showing.Lock()
+	defer h.showing.Unlock()
+	h.mu.Lock()
+	fallen, changed := h.fallen, h.listed
+	h.fallen, h.listed = nil, false
+	ids := slices.Sorted(maps.Keys(h.rooms))
+	h.mu.Unlock()
+	if !changed {
+		return
+	}
+	for _, id := range fallen {
+		if _, again := slices.BinarySearch(ids, id); !again {
+			h.s.hub.Drop(lobbyBoard, fmt.Sprint(id))
+			h.s.hub.Drop(hallBoard, fmt.Sprint(id))
+		}
+	}
+	var cards, items []string
+	for _, id := range ids {
+		cards = append(cards, fmt.Sprintf("#card-%d", id))
+		items = append(items, fmt.Sprintf("#hall-%d", id))
+	}
+	for board, others := range map[string]string{
+		lobbyBoard: "#cards > :not(" + strings.Join(cards, ", ") + ")",
+		hallBoard:  "#hall > :not(:has(> [aria-current]), " + strings.Join(items, ", ") + ")",
+	} {
+		var shown live.Variants
+		for range i18n.Langs {
+			shown = append(shown, sse.Elements(others, datastar.ElementPatchModeRemove, ""))
+		}
+		h.s.hub.Put(board, "listed", shown)
 	}
 }
 
@@ -300,92 +387,4 @@ func (h *hall) showLine(r views.LobbyRoom) {
 	part := fmt.Sprint(r.ID)
 	h.s.hub.Put(lobbyBoard, part, lobby)
 	h.s.hub.Put(hallBoard, part, hall)
-}
-
-// Kinds of what nodes tell each other.
-const (
-	toldHere      = "here"       // peopleIn
-	toldTyping    = "typing"     // typist
-	toldRenamed   = "renamed"    // chat.Person
-	toldSignedOut = "signed-out" // sessionName
-)
-
-// peopleIn are some of the people of one room.
-type peopleIn struct {
-	Room   int64
-	People []chat.Person
-}
-
-// typist is somebody who began to type, or stopped.
-type typist struct {
-	Room    int64
-	Person  chat.Person
-	Stopped bool
-}
-
-// Woken is called by the bus: rooms have these numbers, or higher.
-func (s *Server) Woken(revs map[int64]int64) {
-	for roomID, rev := range revs {
-		s.newest.woken(roomID, rev) // first: whoever is told may ask
-		s.hub.Wake(roomID, rev)
-		s.hall.roomMoved(roomID)
-	}
-}
-
-// Resumed is called by the bus when it may have missed something.
-func (s *Server) Resumed() {
-	s.hall.mu.Lock()
-	s.hall.all = true
-	s.hall.mu.Unlock()
-	s.newest.distrust()
-	s.hub.WakeAll()
-}
-
-// Told is called by the bus with what another node says.
-func (s *Server) Told(node, kind string, data []byte) {
-	var err error
-	switch kind {
-	case toldHere:
-		var in peopleIn
-		if err = json.Unmarshal(data, &in); err == nil {
-			for _, person := range in.People {
-				s.presence.Elsewhere(in.Room, person)
-			}
-		}
-	case toldTyping:
-		var t typist
-		if err = json.Unmarshal(data, &t); err == nil {
-			s.noteTyping(t)
-		}
-	case toldRenamed:
-		var person chat.Person
-		if err = json.Unmarshal(data, &person); err == nil {
-			s.presence.Renamed(person)
-		}
-	case toldSignedOut:
-		var session string
-		if err = json.Unmarshal(data, &session); err == nil {
-			s.streams.endSession(session)
-		}
-	}
-	if err != nil {
-		s.log.Warn("could not read what another node said", "node", node, "kind", kind, "err", err)
-	}
-}
-
-// announce tells other nodes who is in a room on this one, in pieces that
-// fit. It is done on every change, and for all rooms now and then, since what
-// is not repeated is forgotten (presence.Silence).
-func (s *Server) announce(roomID int64, people []chat.Person) {
-	for part := range slices.Chunk(people, 40) {
-		s.bus.Tell(toldHere, peopleIn{roomID, part})
-	}
-}
-
-func (s *Server) noteTyping(t typist) {
-	if t.Stopped {
-		s.presence.Typed(t.Room, t.Person)
-	} else {
-		s.presence.Types(t.Room, t.Person)
-	}
 }

@@ -58,7 +58,7 @@ func (s *Server) postMessage(w http.ResponseWriter, r *http.Request) error {
 	_ = http.NewResponseController(w).Flush()
 	s.bus.Wake(room.ID, said.Rev)
 	if s.presence.Typed(room.ID, me) {
-		s.bus.Tell(toldTyping, typist{Room: room.ID, Person: me, Stopped: true})
+		s.tellTyping(typist{Room: room.ID, Person: me, Stopped: true})
 	}
 	return nil
 }
@@ -280,7 +280,7 @@ func (s *Server) postTyping(w http.ResponseWriter, r *http.Request) error {
 	if s.limits.mayType(me.ID, s.now()) {
 		t := typist{Room: room.ID, Person: me}
 		s.noteTyping(t)
-		s.bus.Tell(toldTyping, t)
+		s.tellTyping(t)
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil

@@ -194,7 +194,7 @@ func (s *Server) takeNickname(w http.ResponseWriter, r *http.Request, typed stri
 			s.bus.Wake(at.RoomID, at.Rev)
 		}
 		s.presence.Renamed(renamed)
-		s.bus.Tell(toldRenamed, renamed)
+		s.bus.Tell(toldRenamed, strconv.FormatInt(renamed.ID, 10), renamed)
 		return nil
 	}
 	addr, _ := s.clientAddr(r)
@@ -219,7 +219,7 @@ func (s *Server) postSessionEnd(w http.ResponseWriter, r *http.Request) error {
 	if token != "" {
 		ended := sessionName(token)
 		s.streams.endSession(ended)
-		s.bus.Tell(toldSignedOut, ended)
+		s.bus.Tell(toldSignedOut, "", ended)
 	}
 	http.Redirect(w, r, "/", http.StatusSeeOther)
 	return nil

@@ -6,10 +6,12 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -69,8 +71,8 @@ func (s *Server) getRoomStream(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return nil, err
 		}
-		s.hall.showRoom(room.ID)
 		s.hub.Open(sub, roomBoard(room.ID))
+		s.hall.showRoom(room.ID)
 		s.hub.Open(sub, hallBoard)
 		if err := s.hub.Follow(ctx, sub, room.ID, after); err != nil {
 			return nil, err
@@ -139,6 +141,9 @@ func (s *Server) serveStream(w http.ResponseWriter, r *http.Request,
 	if err != nil {
 		return err
 	}
+	if v.Person != nil {
+		open.session = sessionName(s.token(r))
+	}
 	switch err := s.streams.open(open, s.mostStreams(r, open.direct), s.cfg.StreamsPerAddress); {
 	case errors.Is(err, errParked):
 		w.WriteHeader(http.StatusNoContent) // ends the client's retries
@@ -197,9 +202,6 @@ func (s *Server) newStream(r *http.Request) (*openStream, error) {
 	open := &openStream{
 		sub: live.NewSubscriber(int(s.lang(r)), packed, s.cfg.StreamBytes), packed: packed,
 		tab: signals.Tab, opens: signals.Opens,
-	}
-	if token := s.token(r); token != "" {
-		open.session = sessionName(token)
 	}
 	if c, err := r.Cookie(browserCookie); err == nil && len(c.Value) <= longestName {
 		open.browser = c.Value
@@ -288,10 +290,10 @@ func (s *Server) mostStreams(r *http.Request, direct bool) int {
 	return most
 }
 
-// sessionName names a session without giving its token away.
+// sessionName names a session without giving its token away (db.EndedSessions).
 func sessionName(token string) string {
-	sum := sha256.Sum256([]byte("stream " + token))
-	return hex.EncodeToString(sum[:8])
+	sum := sha256.Sum256([]byte(token))
+	return hex.EncodeToString(sum[:])
 }
 
 // openStream is one stream of a page.
@@ -421,6 +423,13 @@ func (s *streams) drain() {
 	for o := range s.all {
 		o.sub.Close(nil)
 	}
+}
+
+// names lists the sessions that have a stream open.
+func (s *streams) names() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Keys(s.sessions))
 }
 
 // endSession ends the streams of a session that ended.

@@ -23,10 +23,11 @@ type personRow struct {
 	ID       int64  `db:"id"`
 	Nickname string `db:"nickname"`
 	Hue      int    `db:"hue"`
+	Renames  int    `db:"renames"`
 }
 
 func (p personRow) person() chat.Person {
-	return chat.Person{ID: p.ID, Nickname: p.Nickname, Hue: p.Hue}
+	return chat.Person{ID: p.ID, Nickname: p.Nickname, Hue: p.Hue, Renames: p.Renames}
 }
 
 // Enter makes a person with the nickname. When it is taken, or looks like one
@@ -91,7 +92,8 @@ func (s *Store) Rename(ctx context.Context, personID int64, nick chat.Nickname, 
 			return err
 		}
 		if err := tx.GetContext(ctx, &row, `
-			update people set nickname = $2, folded = $3, skeleton = $4 where id = $1 returning id, nickname, hue`,
+			update people set nickname = $2, folded = $3, skeleton = $4, renames = renames + 1
+			where id = $1 returning id, nickname, hue, renames`,
 			personID, nick.Shown, nick.Folded, nick.Skeleton); err != nil {
 			return err
 		}
@@ -173,7 +175,7 @@ func (s *Store) freeNicknames(ctx context.Context, candidates []string, most, wa
 func (s *Store) Person(ctx context.Context, id int64) (chat.Person, error) {
 	var row personRow
 	err := again(ctx, func() error {
-		return s.DB.GetContext(ctx, &row, `select id, nickname, hue from people where id = $1`, id)
+		return s.DB.GetContext(ctx, &row, `select id, nickname, hue, renames from people where id = $1`, id)
 	})
 	if errors.Is(err, sql.ErrNoRows) {
 		return chat.Person{}, chat.Refuse(chat.NotFound, chat.NoSuchPage)

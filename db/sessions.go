@@ -153,7 +153,7 @@ type Visit struct {
 }
 
 const visitSQL = `
-	select ` + roomColumns + `, coalesce(x.day, 0), coalesce(p.id, 0), coalesce(p.nickname, ''), coalesce(p.hue, 0)
+	select ` + roomColumns + `, coalesce(x.day, 0), coalesce(p.id, 0), coalesce(p.nickname, ''), coalesce(p.hue, 0), coalesce(p.renames, 0)
 	from room_slugs s join rooms r on r.id = s.room_id
 	left join sessions x on x.token_hash = $2 and x.expiry > $3
 	left join people p on p.id = x.person_id
@@ -169,7 +169,7 @@ func (s *Store) Visit(ctx context.Context, slug, token string) (Visit, error) {
 		var p chat.Person
 		err := s.visit.QueryRowContext(ctx, slug, tokenHash(token), s.now()).Scan(
 			&r.ID, &r.Slug, &r.Name, &r.Topic, &r.MakerID, &r.Rev, &r.AboutRev, &r.Said, &r.LastSeq, &r.LastSaidAt, &r.Epoch,
-			&v.Day, &p.ID, &p.Nickname, &p.Hue)
+			&v.Day, &p.ID, &p.Nickname, &p.Hue, &p.Renames)
 		if errors.Is(err, sql.ErrNoRows) {
 			return chat.Refuse(chat.NotFound, chat.NoSuchRoom)
 		}
@@ -189,7 +189,7 @@ func (s *Store) Visit(ctx context.Context, slug, token string) (Visit, error) {
 }
 
 const visitorSQL = `
-	select p.id, p.nickname, p.hue, x.day from sessions x join people p on p.id = x.person_id
+	select p.id, p.nickname, p.hue, p.renames, x.day from sessions x join people p on p.id = x.person_id
 	where x.token_hash = $1 and x.expiry > $2`
 
 // Visitor finds the person of a session, for a visit to no room.
@@ -197,7 +197,7 @@ func (s *Store) Visitor(ctx context.Context, token string) (Visit, error) {
 	var v Visit
 	err := again(ctx, func() error {
 		var p chat.Person
-		err := s.visitor.QueryRowContext(ctx, tokenHash(token), s.now()).Scan(&p.ID, &p.Nickname, &p.Hue, &v.Day)
+		err := s.visitor.QueryRowContext(ctx, tokenHash(token), s.now()).Scan(&p.ID, &p.Nickname, &p.Hue, &p.Renames, &v.Day)
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil
 		}

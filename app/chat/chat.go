@@ -13,6 +13,9 @@ type Person struct {
 	// Hue is the colour class of the person's seal, 0 to 35. It belongs to
 	// the person, not to the name, so a reused nickname looks different.
 	Hue int
+	// Renames counts how often the person took another nickname: of two that
+	// are told, the one with more is the newer. The author of a message has 0.
+	Renames int
 }
 
 // Room is a place to talk.

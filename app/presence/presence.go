@@ -4,6 +4,10 @@
 //
 // People are counted, not tabs. Whoever leaves is still here for Grace, so
 // that a reload or a short gap does not flicker.
+//
+// A room is kept in order, so that somebody who comes or goes costs a search
+// and not a sort, and whoever asks who is here gets the list that everybody
+// gets.
 package presence
 
 import (
@@ -19,66 +23,157 @@ import (
 const (
 	// Grace is how long somebody is still here after the last stream ended.
 	Grace = 5 * time.Second
-	// Silence of another node for this long means its people are gone. Nodes
-	// announce their people every AnnounceEvery.
-	Silence       = 10 * time.Second
+	// Silence of another node for this long means its people are gone: within
+	// ten seconds of its death, with the second that it may take to show it.
+	// Nodes announce their people every AnnounceEvery.
+	Silence       = 9 * time.Second
 	AnnounceEvery = 4 * time.Second
 	// TypingFor is how long somebody is typing after the last sign of it.
 	TypingFor = 5 * time.Second
+	// rememberFor is how long a new nickname is remembered for those who come
+	// under the old one: with a stream that was on its way, or a late word of
+	// another node.
+	rememberFor = time.Minute
 )
+
+// In is somebody in a room.
+type In struct {
+	Room   int64
+	Person chat.Person
+}
 
 // seen is what is known of one person in one room.
 type seen struct {
 	person      chat.Person
-	streams     int       // open on this node
-	until       time.Time // here without an open stream until then (grace, or another node's word)
+	name        string      // the nickname in lower case, for the order
+	listed      bool        // is in room.here
+	streams     int         // open on this node
+	until       time.Time   // here without a stream until then, for the grace
+	elsewhere   []elsewhere // here by another node's word
 	typingUntil time.Time
 }
 
-func (s *seen) here(now time.Time) bool { return s.streams > 0 || now.Before(s.until) }
+type elsewhere struct {
+	node  string
+	until time.Time
+}
+
+func (s *seen) here(now time.Time) bool {
+	return s.streams > 0 || now.Before(s.until) ||
+		slices.ContainsFunc(s.elsewhere, func(e elsewhere) bool { return now.Before(e.until) })
+}
+
+func order(a, b *seen) int {
+	return cmp.Or(strings.Compare(a.name, b.name), cmp.Compare(a.person.ID, b.person.ID))
+}
+
+// room is what is known of one room.
+type room struct {
+	people map[int64]*seen
+	here   []*seen        // in order
+	list   []chat.Person  // the same for those who ask; nil after a change
+	typing map[*seen]bool // those with a typingUntil
+	next   time.Time      // nothing runs out before; zero: nothing does
+}
+
+// runsOut notes that something ends at t.
+func (r *room) runsOut(t time.Time) {
+	if r.next.IsZero() || t.Before(r.next) {
+		r.next = t
+	}
+}
+
+// place puts the person in or out of who is here, under the present nickname.
+// It tells whether that changed anything.
+func (r *room) place(s *seen, person chat.Person, here bool) bool {
+	if s.listed == here && s.person == person {
+		return false
+	}
+	differs := s.listed || here
+	if s.listed {
+		at, _ := slices.BinarySearchFunc(r.here, s, order)
+		r.here = slices.Delete(r.here, at, at+1)
+	}
+	if s.person != person {
+		s.person, s.name = person, strings.ToLower(person.Nickname)
+	}
+	if here {
+		at, _ := slices.BinarySearchFunc(r.here, s, order)
+		r.here = slices.Insert(r.here, at, s)
+	}
+	s.listed = here
+	if differs {
+		r.list = nil
+	}
+	return differs
+}
+
+type place struct{ room, person int64 }
+
+type renamed struct {
+	person chat.Person
+	at     time.Time
+}
 
 // Presence is safe for concurrent use.
 type Presence struct {
 	now     func() time.Time
 	changed func(room int64)
 
-	mu    sync.Mutex
-	rooms map[int64]map[int64]*seen
+	mu      sync.Mutex
+	rooms   map[int64]*room
+	moved   map[place]bool    // came to a room on this node, or left it
+	renamed map[int64]renamed // of late
 }
 
 // New makes an empty Presence. changed is called, without locks held, after
 // what Here or Typing say of a room may have changed.
 func New(now func() time.Time, changed func(room int64)) *Presence {
-	return &Presence{now: now, changed: changed, rooms: make(map[int64]map[int64]*seen)}
+	return &Presence{
+		now: now, changed: changed,
+		rooms: make(map[int64]*room), moved: make(map[place]bool), renamed: make(map[int64]renamed),
+	}
 }
 
-// update runs f on what is known of the person, making it if necessary.
-func (p *Presence) update(room int64, person chat.Person, f func(*seen)) {
+// update runs f on what is known of the person, making it if necessary. A
+// nickname that is older than the known one does not come back.
+func (p *Presence) update(roomID int64, person chat.Person, f func(r *room, s *seen, now time.Time)) {
 	p.mu.Lock()
-	people := p.rooms[room]
-	if people == nil {
-		people = make(map[int64]*seen)
-		p.rooms[room] = people
+	r := p.rooms[roomID]
+	if r == nil {
+		r = &room{people: make(map[int64]*seen), typing: make(map[*seen]bool)}
+		p.rooms[roomID] = r
 	}
-	s := people[person.ID]
+	s := r.people[person.ID]
 	if s == nil {
-		s = &seen{}
-		people[person.ID] = s
+		s = &seen{person: person, name: strings.ToLower(person.Nickname)}
+		r.people[person.ID] = s
+	}
+	if s.person.Renames > person.Renames {
+		person = s.person
+	}
+	if known, ok := p.renamed[person.ID]; ok && known.person.Renames > person.Renames {
+		person = known.person
 	}
 	now := p.now()
-	wasHere, wasTyping, was := s.here(now), now.Before(s.typingUntil), s.person
-	s.person = person
-	f(s)
-	differs := wasHere != s.here(now) || wasTyping != now.Before(s.typingUntil) || was != person
+	wasTyping, was := now.Before(s.typingUntil), s.person
+	f(r, s, now)
+	differs := r.place(s, person, s.here(now))
+	isTyping := now.Before(s.typingUntil)
+	differs = differs || wasTyping != isTyping || isTyping && was != person
 	p.mu.Unlock()
 	if differs {
-		p.changed(room)
+		p.changed(roomID)
 	}
 }
 
 // Arrive notes that a stream of the person opened on this node.
-func (p *Presence) Arrive(room int64, person chat.Person) {
-	p.update(room, person, func(s *seen) { s.streams++ })
+func (p *Presence) Arrive(roomID int64, person chat.Person) {
+	p.update(roomID, person, func(_ *room, s *seen, _ time.Time) {
+		if s.streams++; s.streams == 1 {
+			p.moved[place{roomID, person.ID}] = true
+		}
+	})
 }
 
 // Depart notes that a stream of the person ended on this node. The nickname
@@ -87,30 +182,84 @@ func (p *Presence) Arrive(room int64, person chat.Person) {
 func (p *Presence) Depart(room, personID int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if s := p.rooms[room][personID]; s != nil {
-		s.streams--
-		s.until = latest(s.until, p.now().Add(Grace))
+	r := p.rooms[room]
+	if r == nil || r.people[personID] == nil {
+		return
 	}
+	s := r.people[personID]
+	if s.streams--; s.streams == 0 {
+		p.moved[place{room, personID}] = true
+	}
+	s.until = p.now().Add(Grace)
+	r.runsOut(s.until)
 }
 
 // Elsewhere notes that another node says the person is here.
-func (p *Presence) Elsewhere(room int64, person chat.Person) {
-	p.update(room, person, func(s *seen) { s.until = latest(s.until, p.now().Add(Silence)) })
+func (p *Presence) Elsewhere(node string, roomID int64, person chat.Person) {
+	p.update(roomID, person, func(r *room, s *seen, now time.Time) {
+		until := now.Add(Silence)
+		r.runsOut(until)
+		for i := range s.elsewhere {
+			if s.elsewhere[i].node == node {
+				s.elsewhere[i].until = until
+				return
+			}
+		}
+		s.elsewhere = append(s.elsewhere, elsewhere{node, until})
+	})
+}
+
+// Left notes that another node says the person's last stream there ended.
+func (p *Presence) Left(node string, room, personID int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if r := p.rooms[room]; r != nil && r.people[personID] != nil {
+		r.left(node, r.people[personID], p.now())
+	}
+}
+
+// Gone notes that another node stopped. Its people are here for the grace, in
+// which those who come back to another node are not missed.
+func (p *Presence) Gone(node string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := p.now()
+	for _, r := range p.rooms {
+		for _, s := range r.people {
+			r.left(node, s, now)
+		}
+	}
+}
+
+func (r *room) left(node string, s *seen, now time.Time) {
+	for i := range s.elsewhere {
+		if e := &s.elsewhere[i]; e.node == node && e.until.After(now.Add(Grace)) {
+			e.until = now.Add(Grace)
+			r.runsOut(e.until)
+		}
+	}
 }
 
 // Types notes that the person is typing.
-func (p *Presence) Types(room int64, person chat.Person) {
-	p.update(room, person, func(s *seen) { s.typingUntil = p.now().Add(TypingFor) })
+func (p *Presence) Types(roomID int64, person chat.Person) {
+	p.update(roomID, person, func(r *room, s *seen, now time.Time) {
+		s.typingUntil = now.Add(TypingFor)
+		r.typing[s] = true
+		r.runsOut(s.typingUntil)
+	})
 }
 
 // Typed notes that the person sent what was typed, or stopped. It tells
 // whether the person was typing at all.
 func (p *Presence) Typed(room int64, person chat.Person) bool {
 	p.mu.Lock()
-	s := p.rooms[room][person.ID]
-	was := s != nil && p.now().Before(s.typingUntil)
-	if was {
-		s.typingUntil = time.Time{}
+	r, was := p.rooms[room], false
+	if r != nil {
+		if s := r.people[person.ID]; s != nil && p.now().Before(s.typingUntil) {
+			s.typingUntil, was = time.Time{}, true
+			delete(r.typing, s)
+			r.runsOut(p.now())
+		}
 	}
 	p.mu.Unlock()
 	if was {
@@ -122,63 +271,96 @@ func (p *Presence) Typed(room int64, person chat.Person) bool {
 // Renamed shows the person under another nickname wherever they are.
 func (p *Presence) Renamed(person chat.Person) {
 	p.mu.Lock()
+	now := p.now()
+	if known, ok := p.renamed[person.ID]; !ok || known.person.Renames <= person.Renames {
+		p.renamed[person.ID] = renamed{person, now}
+	}
 	var rooms []int64
-	for room, people := range p.rooms {
-		if s := people[person.ID]; s != nil {
-			s.person = person
-			rooms = append(rooms, room)
+	for id, r := range p.rooms {
+		if s := r.people[person.ID]; s != nil && s.person != person && s.person.Renames <= person.Renames {
+			if r.place(s, person, s.listed) || now.Before(s.typingUntil) {
+				rooms = append(rooms, id)
+			}
 		}
 	}
 	p.mu.Unlock()
-	for _, room := range rooms {
-		p.changed(room)
+	for _, id := range rooms {
+		p.changed(id)
 	}
 }
 
-// Here lists who is in the room, by nickname.
+// Here lists who is in the room, by nickname. The list is shared and must not
+// be changed.
 func (p *Presence) Here(room int64) []chat.Person {
-	return p.list(room, func(s *seen, now time.Time) bool { return s.here(now) })
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	r := p.rooms[room]
+	if r == nil {
+		return nil
+	}
+	if r.list == nil && len(r.here) > 0 {
+		r.list = make([]chat.Person, len(r.here))
+		for i, s := range r.here {
+			r.list[i] = s.person
+		}
+	}
+	return r.list
 }
 
 // Typing lists who is typing in the room, by nickname.
 func (p *Presence) Typing(room int64) []chat.Person {
-	return p.list(room, func(s *seen, now time.Time) bool { return now.Before(s.typingUntil) })
-}
-
-func (p *Presence) list(room int64, which func(*seen, time.Time) bool) []chat.Person {
 	p.mu.Lock()
+	defer p.mu.Unlock()
+	r := p.rooms[room]
+	if r == nil {
+		return nil
+	}
 	now := p.now()
-	var out []chat.Person
-	for _, s := range p.rooms[room] {
-		if which(s, now) {
-			out = append(out, s.person)
+	var typing []*seen
+	for s := range r.typing {
+		if now.Before(s.typingUntil) {
+			typing = append(typing, s)
 		}
 	}
-	p.mu.Unlock()
-	slices.SortFunc(out, func(a, b chat.Person) int {
-		return cmp.Or(strings.Compare(strings.ToLower(a.Nickname), strings.ToLower(b.Nickname)), cmp.Compare(a.ID, b.ID))
-	})
+	slices.SortFunc(typing, order)
+	var out []chat.Person
+	for _, s := range typing {
+		out = append(out, s.person)
+	}
 	return out
 }
 
-// Local lists who has a stream of the room open on this node.
-func (p *Presence) Local(room int64) []chat.Person {
-	return p.list(room, func(s *seen, _ time.Time) bool { return s.streams > 0 })
-}
-
-// AllLocal lists who has a stream open on this node, by room.
-func (p *Presence) AllLocal() map[int64][]chat.Person {
+// Local lists who has a stream open on this node.
+func (p *Presence) Local() []In {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	out := make(map[int64][]chat.Person)
-	for room, people := range p.rooms {
-		for _, s := range people {
+	var out []In
+	for id, r := range p.rooms {
+		for _, s := range r.people {
 			if s.streams > 0 {
-				out[room] = append(out[room], s.person)
+				out = append(out, In{id, s.person})
 			}
 		}
 	}
 	return out
+}
+
+// Moved lists who came to a room on this node and who left it since the last
+// call. Of the latter only the id is known.
+func (p *Presence) Moved() (came, left []In) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for at := range p.moved {
+		if r := p.rooms[at.room]; r != nil {
+			if s := r.people[at.person]; s != nil && s.streams > 0 {
+				came = append(came, In{at.room, s.person})
+				continue
+			}
+		}
+		left = append(left, In{at.room, chat.Person{ID: at.person}})
+	}
+	clear(p.moved)
+	return came, left
 }
 
 // Tick lets time pass: those whose time ran out since the last tick are gone.
@@ -186,33 +368,51 @@ func (p *Presence) Tick() {
 	p.mu.Lock()
 	now := p.now()
 	var rooms []int64
-	for room, people := range p.rooms {
-		differs := false
-		for id, s := range people {
-			if !s.typingUntil.IsZero() && !now.Before(s.typingUntil) {
-				s.typingUntil, differs = time.Time{}, true
-			}
-			if !s.here(now) && s.typingUntil.IsZero() {
-				delete(people, id)
-				differs = differs || !s.until.IsZero() // was here, until now
-			}
+	for id, r := range p.rooms {
+		if !r.next.IsZero() && !now.Before(r.next) && r.tick(now) {
+			rooms = append(rooms, id)
 		}
-		if len(people) == 0 {
-			delete(p.rooms, room)
+		if len(r.people) == 0 {
+			delete(p.rooms, id)
 		}
-		if differs {
-			rooms = append(rooms, room)
+	}
+	for id, was := range p.renamed {
+		if now.Sub(was.at) >= rememberFor {
+			delete(p.renamed, id)
 		}
 	}
 	p.mu.Unlock()
-	for _, room := range rooms {
-		p.changed(room)
+	for _, id := range rooms {
+		p.changed(id)
 	}
 }
 
-func latest(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
+// tick tells whether what Here or Typing say of the room changed.
+func (r *room) tick(now time.Time) bool {
+	differs := false
+	r.next = time.Time{}
+	for id, s := range r.people {
+		if !s.typingUntil.IsZero() && !now.Before(s.typingUntil) {
+			s.typingUntil, differs = time.Time{}, true
+			delete(r.typing, s)
+		}
+		s.elsewhere = slices.DeleteFunc(s.elsewhere, func(e elsewhere) bool { return !now.Before(e.until) })
+		if r.place(s, s.person, s.here(now)) {
+			differs = true
+		}
+		if !s.listed && s.typingUntil.IsZero() {
+			delete(r.people, id)
+			continue
+		}
+		if now.Before(s.until) {
+			r.runsOut(s.until)
+		}
+		for _, e := range s.elsewhere {
+			r.runsOut(e.until)
+		}
+		if !s.typingUntil.IsZero() {
+			r.runsOut(s.typingUntil)
+		}
 	}
-	return b
+	return differs
 }
