@@ -432,7 +432,6 @@ do $$ begin
 end $$;
 update public.house set epoch = substr(replace(gen_random_uuid()::text, '-', ''), 1, 12);
 commit;
-analyze;
 `
 
 // restoreDatabase has psql run what pg_restore writes, with something before
@@ -471,6 +470,9 @@ func restoreDatabase(ctx context.Context, to Place, archive *zip.Reader, m Manif
 	}
 	if err == nil {
 		_, err = fmt.Fprintf(in, after, m.Messages)
+	}
+	if err == nil && m.Messages > 0 { // statistics of an empty table make plans for an empty table
+		_, err = io.WriteString(in, "analyze;\n")
 	}
 	if err != nil {
 		// Without its input's end, which would be taken for the end of a table.
