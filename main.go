@@ -22,17 +22,27 @@ import (
 )
 
 func main() {
-	cfg, err := app.ReadConfig(os.Args[1:], os.Getenv, os.Stderr)
-	if errors.Is(err, flag.ErrHelp) {
-		return
+	if len(os.Args) > 1 {
+		if command, ok := commands[os.Args[1]]; ok {
+			exit(command(os.Args[2:]))
+		}
 	}
+	cfg, err := app.ReadConfig(os.Args[1:], os.Getenv, os.Stderr)
 	if err == nil {
 		err = run(cfg)
 	}
-	if err != nil {
+	exit(err)
+}
+
+// commands are what the program does besides serving.
+var commands = map[string]func(args []string) error{"backup": runBackup, "restore": runRestore}
+
+func exit(err error) {
+	if err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, "parlor:", err)
 		os.Exit(1)
 	}
+	os.Exit(0)
 }
 
 // run composes the program, serves until it is told to stop, and takes it

@@ -51,7 +51,10 @@ func ReadConfig(args []string, getenv func(string) string, out io.Writer) (Confi
 	flags := flag.NewFlagSet("parlor", flag.ContinueOnError)
 	flags.SetOutput(out)
 	flags.Usage = func() {
-		fmt.Fprint(out, "Parlor is a chat that people open in a browser.\n\nEach setting is a flag or an environment variable; the flag wins.\n\n")
+		fmt.Fprint(out, "Parlor is a chat that people open in a browser.\n\n"+
+			"  parlor [settings]           serve it\n"+
+			"  parlor backup [-h] FILE     save everything into a file, also while it is served\n"+
+			"  parlor restore [-h] FILE    put everything back from such a file\n\nEach setting is a flag or an environment variable; the flag wins.\n\n")
 		flags.PrintDefaults()
 	}
 	var public, proxies string

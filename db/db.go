@@ -36,6 +36,15 @@ import (
 //go:embed migrations/*.sql
 var Migrations embed.FS
 
+// NewestMigration is the number of the last of the Migrations.
+func NewestMigration() (int64, error) {
+	files, err := fs.Glob(Migrations, "migrations/*.sql")
+	if err != nil || len(files) == 0 {
+		return 0, fmt.Errorf("find the newest migration: %w", err)
+	}
+	return goose.NumericComponent(files[len(files)-1]) // Glob sorts them
+}
+
 // Migrate brings the database at the connection string up to date. Nodes that
 // start together take turns by an advisory lock.
 func Migrate(ctx context.Context, url string) error {

@@ -104,7 +104,13 @@ func versionOf(dir string) int {
 	if _, err := os.Stat(filepath.Join(dir, "initdb")); err != nil {
 		return 0
 	}
-	out, err := exec.Command(filepath.Join(dir, "postgres"), "--version").Output()
+	return majorOf(filepath.Join(dir, "postgres"))
+}
+
+// majorOf returns the major version that a Postgres program tells, 0 if it
+// tells none.
+func majorOf(program string) int {
+	out, err := exec.Command(program, "--version").Output()
 	if err != nil {
 		return 0
 	}
@@ -113,6 +119,46 @@ func versionOf(dir string) int {
 	end := strings.IndexFunc(version, func(r rune) bool { return r < '0' || r > '9' })
 	major, _ := strconv.Atoi(version[:max(0, end)])
 	return major
+}
+
+// Client returns the path of a client program like pg_dump that fits a server of
+// the given major version: of that version, or else of the next newer one. With
+// bin it looks in that folder only.
+func Client(name, bin string, major int) (string, error) {
+	dirs := []string{bin}
+	if bin == "" {
+		dirs = nil
+		for _, place := range places {
+			found, _ := filepath.Glob(place)
+			dirs = append(dirs, found...)
+		}
+		if path, err := exec.LookPath(name); err == nil {
+			dirs = append(dirs, filepath.Dir(path))
+		}
+	}
+	best, oldest := "", 0
+	var found []string
+	for _, dir := range dirs {
+		program := filepath.Join(dir, name)
+		switch version := majorOf(program); {
+		case version == 0:
+		case version < major:
+			found = append(found, fmt.Sprintf("%d in %s", version, dir))
+		case best == "" || version < oldest:
+			best, oldest = program, version
+		}
+	}
+	if best == "" {
+		where := "on this machine"
+		if bin != "" {
+			where = "in " + bin
+		}
+		if len(found) > 0 {
+			where += " (found " + strings.Join(found, ", ") + ")"
+		}
+		return "", fmt.Errorf("this takes the program %s of Postgres %d or newer, which is not %s. Packages with the clients of Postgres hold it", name, major, where)
+	}
+	return best, nil
 }
 
 // installCommand returns what installs Postgres on this machine, for a person to

@@ -98,6 +98,43 @@ func (c *Cluster) acquire() error {
 	return c.sign()
 }
 
+// Running returns the connection string of the cluster in the data folder if
+// another program runs it now.
+func Running(dir string) (url string, ok bool, err error) {
+	root, err := filepath.Abs(dir)
+	if err != nil {
+		return "", false, err
+	}
+	c := &Cluster{dir: filepath.Join(root, "postgres")}
+	f, err := os.Open(c.dir + ".lock")
+	if errors.Is(err, os.ErrNotExist) {
+		return "", false, nil
+	} else if err != nil {
+		return "", false, fmt.Errorf("look for the private Postgres in %s: %w", c.dir, err)
+	}
+	defer f.Close()
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB); err == nil {
+		return "", false, nil
+	} else if !errors.Is(err, syscall.EWOULDBLOCK) {
+		return "", false, fmt.Errorf("look at the lock %s: %w", f.Name(), err)
+	}
+	text, err := io.ReadAll(f)
+	if err != nil {
+		return "", false, err
+	}
+	_, c.host, _ = strings.Cut(strings.TrimSpace(string(text)), "\n")
+	if c.host == "" {
+		c.host = c.dir
+	}
+	return c.URL(database), true, nil
+}
+
+// Exists tells whether there is a cluster in the data folder.
+func Exists(dir string) bool {
+	major, err := madeWith(filepath.Join(dir, "postgres"))
+	return err == nil && major != 0
+}
+
 // sign writes into the lock file who holds it, for the second program to tell,
 // and what to clear away if we are killed.
 func (c *Cluster) sign() error {

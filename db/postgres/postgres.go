@@ -214,6 +214,9 @@ func (c *Cluster) launch(ctx context.Context) (*server, error) {
 		"--wal_level=minimal",
 		"--max_wal_senders=0",
 		"--jit=off",
+		// A plan that was made while a table was small is made anew when its
+		// statistics are. A young database grows fast.
+		"--autovacuum_naptime=10s",
 		"--log_min_messages=fatal",
 		"--log_line_prefix=",
 	}
