@@ -9,8 +9,8 @@ help: ## print this
 generate: ## write what is generated: Go from templates, the Datastar client from the module cache
 	@go generate ./...
 
-build: generate ## build ./parlor
-	@go build -trimpath -o parlor .
+build: generate ## build ./parlor, which needs no library
+	@CGO_ENABLED=0 go build -trimpath -o parlor .
 
 run: build ## start Parlor on http://localhost:8080 (ARGS="-addr :9000" or PARLOR_… are passed on)
 	@sh db/postgres/install.sh

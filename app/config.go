@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/netip"
 	"net/url"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -95,6 +96,7 @@ func ReadConfig(args []string, getenv func(string) string, out io.Writer) (Confi
 	number(&c.StreamBytes, "stream-bytes", "PARLOR_STREAM_BYTES", "bytes that may wait for a slow reader before it is cut")
 	number(&c.DatabaseConnections, "database-connections", "PARLOR_DATABASE_CONNECTIONS", "most connections to the database")
 	yes(&c.Dev, "dev", "PARLOR_DEV", "for development: read style sheets and scripts from static/ at each request")
+	version := flags.Bool("version", false, "print the version")
 	yes(&c.Verbose, "verbose", "PARLOR_VERBOSE", "log every request")
 
 	for flagName, variable := range envs {
@@ -107,10 +109,23 @@ func ReadConfig(args []string, getenv func(string) string, out io.Writer) (Confi
 	if err := flags.Parse(args); err != nil {
 		return c, err
 	}
+	if *version {
+		fmt.Fprintln(out, "parlor", Version())
+		return c, flag.ErrHelp
+	}
 	if flags.NArg() > 0 {
 		return c, fmt.Errorf("unknown argument %q; -h explains the settings", flags.Arg(0))
 	}
 	return c, c.complete(public, proxies)
+}
+
+// Version is the version the program was built from: a tag, or the time and
+// commit after one.
+func Version() string {
+	if info, ok := debug.ReadBuildInfo(); ok {
+		return info.Main.Version + " " + info.GoVersion
+	}
+	return "(unknown)"
 }
 
 // complete parses the texts among the settings and checks all of them.
