@@ -134,7 +134,7 @@ func (s *Server) routes() *http.ServeMux {
 	page("GET /rooms/{slug}/messages/{seq}/edit", s.getMessageEdit)
 	page("GET /rooms/{slug}/messages/{seq}/delete", s.getMessageDelete)
 	page("POST /rooms/{slug}/messages/{seq}/delete", s.postMessageDelete)
-	page("POST /rooms/{slug}/typing", s.postTyping)
+	mux.Handle("POST /rooms/{slug}/typing", known(s.postTyping, ignoreAway))
 
 	// Streams read the session once and hold nothing of it.
 	mux.Handle("GET /stream", s.answer(s.getLobbyStream))

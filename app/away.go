@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"time"
 
 	"parlor/app/chat"
 	"parlor/app/sse"
@@ -39,8 +38,8 @@ func (s *Server) putAway(away bool) {
 }
 
 // visit asks who sends a request, and about which room, if it is about one:
-// one query, with a limit in time. It does not wait for a database that is
-// found to be away meanwhile.
+// one query, which those who ask at the same moment share, with a limit in
+// time. While the database is away it is told at once.
 func (s *Server) visit(ctx context.Context, r *http.Request) (db.Visit, error) {
 	slug, token := r.PathValue("slug"), s.token(r)
 	switch {
@@ -51,33 +50,9 @@ func (s *Server) visit(ctx context.Context, r *http.Request) (db.Visit, error) {
 	case s.store.Away():
 		return db.Visit{}, errAway()
 	}
-	type answer struct {
-		db.Visit
-		err error
-	}
-	answers := make(chan answer, 1)
-	go func() {
-		// Without a context that can end: watching one costs the driver two
-		// more goroutines, and does not make it stop (see db.dialer).
-		ctx := context.WithoutCancel(ctx)
-		var a answer
-		if slug != "" {
-			a.Visit, a.err = s.store.Visit(ctx, slug, token)
-		} else {
-			a.Visit, a.err = s.store.Visitor(ctx, token)
-		}
-		answers <- a
-	}()
-	select {
-	case a := <-answers:
-		return a.Visit, a.err
-	case <-s.store.Gone():
-		return db.Visit{}, errAway()
-	case <-ctx.Done():
-		return db.Visit{}, ctx.Err()
-	case <-time.After(answerWithin):
-		return db.Visit{}, context.DeadlineExceeded
-	}
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	return s.store.Visit(ctx, slug, token)
 }
 
 // known finds out who asks, and about which room, before a handler is called.
@@ -106,6 +81,12 @@ func (s *Server) known(next http.Handler, away handler) http.Handler {
 		next.ServeHTTP(w, r.WithContext(ctx))
 		return nil
 	})
+}
+
+// ignoreAway is for what nobody misses.
+func ignoreAway(w http.ResponseWriter, _ *http.Request) error {
+	w.WriteHeader(http.StatusNoContent)
+	return nil
 }
 
 // refuseAway is what most handlers do without the database.

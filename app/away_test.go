@@ -312,7 +312,7 @@ func TestNobodyWaitsAsLongAsTheDatabaseIsFrozen(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if took := time.Since(began); took > 14*time.Second {
+	if took := time.Since(began); took > 8*time.Second {
 		t.Errorf("it took %v until all were answered", took)
 	}
 	w.join()

@@ -27,7 +27,7 @@ import (
 )
 
 // newHouse is a server of this test, and some people who came in.
-func newHouse(t *testing.T, nicknames ...string) (*Server, []chat.Person) {
+func newHouse(t testing.TB, nicknames ...string) (*Server, []chat.Person) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	database := dbtest.New(t)
@@ -53,7 +53,7 @@ func newHouse(t *testing.T, nicknames ...string) (*Server, []chat.Person) {
 	return s, people
 }
 
-func nickname(t *testing.T, typed string) chat.Nickname {
+func nickname(t testing.TB, typed string) chat.Nickname {
 	t.Helper()
 	nick, err := chat.ParseNickname(typed, 32)
 	if err != nil {

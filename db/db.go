@@ -74,11 +74,12 @@ func Migrate(ctx context.Context, url string) error {
 // Store reads and writes. It is safe for concurrent use.
 type Store struct {
 	// DB is for the session store only; everything else uses the methods.
-	DB   *sqlx.DB
-	url  string
-	now  func() time.Time
-	says sayQueue
-	gone atomic.Pointer[chan struct{}] // see away.go
+	DB     *sqlx.DB
+	url    string
+	now    func() time.Time
+	says   sayQueue
+	visits visitQueue
+	gone   atomic.Pointer[chan struct{}] // see away.go
 
 	epochMu  sync.Mutex
 	epoch    string
@@ -88,7 +89,7 @@ type Store struct {
 
 	say, changes, changedPeople, roomBySlug, roomByID *sqlx.Stmt
 	newest, before, after, around                     *sqlx.Stmt
-	visit, visitor, findSession                       *sqlx.Stmt
+	visit, findSession                                *sqlx.Stmt
 }
 
 // Options for Open; the zero value is good for production.
@@ -141,7 +142,7 @@ func Open(ctx context.Context, url string, opt Options) (*Store, error) {
 		{&s.say, saySQL}, {&s.changes, changesSQL}, {&s.changedPeople, changedPeopleSQL},
 		{&s.roomBySlug, roomBySlugSQL}, {&s.roomByID, roomByIDSQL},
 		{&s.newest, newestSQL}, {&s.before, beforeSQL}, {&s.after, afterSQL}, {&s.around, aroundSQL},
-		{&s.visit, visitSQL}, {&s.visitor, visitorSQL}, {&s.findSession, findSessionSQL},
+		{&s.visit, visitSQL}, {&s.findSession, findSessionSQL},
 	} {
 		if *p.into, err = conn.PreparexContext(ctx, p.sql); err != nil {
 			conn.Close()
@@ -243,7 +244,7 @@ func IsAway(err error) bool {
 			return true
 		}
 		return pqErr.Code == "25006" // read-only: a standby, or a fail-over under way
-	case errors.As(err, &netErr), errors.Is(err, driver.ErrBadConn), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+	case errors.As(err, &netErr), errors.Is(err, ErrAway), errors.Is(err, driver.ErrBadConn), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return true
 	}
 	return false

@@ -10,8 +10,6 @@ import (
 	"time"
 
 	"github.com/jmoiron/sqlx"
-
-	"parlor/app/chat"
 )
 
 // Keys of what a session holds; there is nothing else in it. Both values are
@@ -143,69 +141,4 @@ func (SessionCodec) Encode(deadline time.Time, values map[string]any) ([]byte, e
 func (SessionCodec) Decode(b []byte) (time.Time, map[string]any, error) {
 	x, err := parseSession(b)
 	return x.deadline, map[string]any{SessionPerson: x.person, SessionDay: x.day}, err
-}
-
-// Visit is what a request about a room must know first.
-type Visit struct {
-	Room   chat.Room
-	Person *chat.Person // nil: without a session
-	Day    int64        // of the last visit that was noted (SessionDay)
-}
-
-const visitSQL = `
-	select ` + roomColumns + `, coalesce(x.day, 0), coalesce(p.id, 0), coalesce(p.nickname, ''), coalesce(p.hue, 0), coalesce(p.renames, 0)
-	from room_slugs s join rooms r on r.id = s.room_id
-	left join sessions x on x.token_hash = $2 and x.expiry > $3
-	left join people p on p.id = x.person_id
-	where s.slug = $1`
-
-// Visit finds a room by its slug, or by one that it had earlier, and the
-// person of a session, in one query. An unknown token, or "", is a visit
-// without a session.
-func (s *Store) Visit(ctx context.Context, slug, token string) (Visit, error) {
-	var v Visit
-	err := again(ctx, func() error {
-		var r roomRow
-		var p chat.Person
-		err := s.visit.QueryRowContext(ctx, slug, tokenHash(token), s.now()).Scan(
-			&r.ID, &r.Slug, &r.Name, &r.Topic, &r.MakerID, &r.Rev, &r.AboutRev, &r.Said, &r.LastSeq, &r.LastSaidAt, &r.Epoch,
-			&v.Day, &p.ID, &p.Nickname, &p.Hue, &p.Renames)
-		if errors.Is(err, sql.ErrNoRows) {
-			return chat.Refuse(chat.NotFound, chat.NoSuchRoom)
-		}
-		if err == nil {
-			s.sawEpoch(r.Epoch)
-		}
-		v.Room = r.room()
-		if p.ID != 0 {
-			v.Person = &p
-		}
-		return err
-	})
-	if err != nil {
-		return Visit{}, fmt.Errorf("visit room %q: %w", slug, err)
-	}
-	return v, nil
-}
-
-const visitorSQL = `
-	select p.id, p.nickname, p.hue, p.renames, x.day from sessions x join people p on p.id = x.person_id
-	where x.token_hash = $1 and x.expiry > $2`
-
-// Visitor finds the person of a session, for a visit to no room.
-func (s *Store) Visitor(ctx context.Context, token string) (Visit, error) {
-	var v Visit
-	err := again(ctx, func() error {
-		var p chat.Person
-		err := s.visitor.QueryRowContext(ctx, tokenHash(token), s.now()).Scan(&p.ID, &p.Nickname, &p.Hue, &p.Renames, &v.Day)
-		if errors.Is(err, sql.ErrNoRows) {
-			return nil
-		}
-		v.Person = &p
-		return err
-	})
-	if err != nil {
-		return Visit{}, fmt.Errorf("find out who visits: %w", err)
-	}
-	return v, nil
 }

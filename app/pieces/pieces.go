@@ -12,6 +12,7 @@ import (
 	"encoding/binary"
 	"hash/crc32"
 	"strings"
+	"sync"
 
 	"github.com/klauspost/compress/flate"
 )
@@ -64,9 +65,18 @@ func Cut(page string) *Page {
 // level is gzip's own default: nearly as small as it gets.
 const level = 6
 
+// writers are large and costly to make. Reset makes one forget what it wrote,
+// so that each stretch stands for itself.
+var writers = sync.Pool{New: func() any {
+	w, _ := flate.NewWriter(nil, level) // the level is valid
+	return w
+}}
+
 func newStretch(plain string) stretch {
 	var b bytes.Buffer
-	w, _ := flate.NewWriter(&b, level) // the level is valid
+	w := writers.Get().(*flate.Writer)
+	defer writers.Put(w)
+	w.Reset(&b)
 	s := stretch{plain: []byte(plain)}
 	_, _ = w.Write(s.plain) // a Buffer takes everything
 	_ = w.Flush()
