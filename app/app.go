@@ -19,6 +19,7 @@ import (
 	"parlor/app/bus"
 	"parlor/app/i18n"
 	"parlor/app/live"
+	"parlor/app/metrics"
 	"parlor/app/presence"
 	"parlor/db"
 	"parlor/static"
@@ -39,6 +40,8 @@ type Server struct {
 	streams  *streams
 	limits   *limits
 	now      func() time.Time
+	ready    *readiness
+	metrics  *metrics.Metrics
 	handler  http.Handler
 }
 
@@ -47,8 +50,9 @@ type Server struct {
 func New(ctx context.Context, cfg Config, databaseURL string, store *db.Store, log *slog.Logger) (*Server, error) {
 	s := &Server{
 		cfg: cfg, log: log, store: store, now: time.Now,
-		streams: newStreams(), limits: newLimits(cfg),
+		streams: newStreams(), limits: newLimits(cfg), metrics: metrics.New(),
 	}
+	s.ready = newReadiness(store.Ping, func() bool { return s.bus.Healthy() })
 	s.hub = live.NewHub(s.roomChanges, log)
 	s.writers = live.NewWriters(s.beat, func(int, int, time.Duration) {})
 	s.hall = newHall(s)
@@ -61,7 +65,9 @@ func New(ctx context.Context, cfg Config, databaseURL string, store *db.Store, l
 	if err := s.hall.reload(ctx); err != nil {
 		return nil, err
 	}
+	s.measure()
 	s.handler = s.chain(s.routes())
+	go s.ready.watch(ctx)
 	go s.hall.run(ctx)
 	go s.sweep(ctx)
 	return s, nil
@@ -69,9 +75,6 @@ func New(ctx context.Context, cfg Config, databaseURL string, store *db.Store, l
 
 // ServeHTTP answers a request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
-
-// Drain ends all streams, for a shutdown: their pages come back by themselves.
-func (s *Server) Drain() { s.streams.drain() }
 
 // handler answers a request or says why not; fail turns the error into an
 // answer.

@@ -227,7 +227,7 @@ func hijack(w http.ResponseWriter, r *http.Request) net.Conn {
 	if err != nil {
 		return nil
 	}
-	if tcp, ok := conn.(*net.TCPConn); ok {
+	if tcp, ok := conn.(interface{ SetWriteBuffer(int) error }); ok {
 		_ = tcp.SetWriteBuffer(kernelBytes)
 	}
 	return conn
@@ -434,16 +434,6 @@ func (s *streams) close(o *openStream) {
 	}
 	if len(b.open) == 0 {
 		delete(s.browsers, o.browser)
-	}
-}
-
-// drain ends all streams and lets no new ones in.
-func (s *streams) drain() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.draining = true
-	for o := range s.all {
-		o.sub.Close(nil)
 	}
 }
 
