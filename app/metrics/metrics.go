@@ -78,6 +78,10 @@ func New() *Metrics {
 	}
 	r.MustRegister(m.streams, m.requests, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	for _, protocol := range []string{"http1", "http2"} { // so that nothing is seen as 0, not as missing
+		m.streams.WithLabelValues(protocol)
+		m.opened.WithLabelValues(protocol)
+	}
 	return m
 }
 
