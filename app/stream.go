@@ -259,7 +259,11 @@ func (s *Server) writeStream(w http.ResponseWriter, r *http.Request, open *openS
 				return err
 			}
 		}
-		return out.Flush()
+		if err := out.Flush(); err != nil {
+			return err
+		}
+		// On HTTP/2 a deadline ends the stream even if nothing is being written.
+		return out.SetWriteDeadline(time.Time{})
 	}
 	if open.packed {
 		if _, err := w.Write(live.PackedHead); err != nil {
