@@ -8,8 +8,6 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
-	"net"
-	"net/http"
 	"os"
 	"os/signal"
 	"syscall"
@@ -54,11 +52,11 @@ func run(cfg app.Config) error {
 	if err := static.Check(); err != nil {
 		return err
 	}
-	listener, err := net.Listen("tcp", cfg.Addr)
+	listeners, err := app.Listen(cfg, log)
 	if err != nil {
-		return fmt.Errorf("listen on %s: %w", cfg.Addr, err)
+		return err
 	}
-	defer listener.Close()
+	defer listeners.Close()
 
 	url := cfg.DatabaseURL
 	if url == "" {
@@ -81,30 +79,18 @@ func run(cfg app.Config) error {
 		return err
 	}
 
-	web := &http.Server{
-		Handler:           server,
-		ReadHeaderTimeout: 10 * time.Second,
-		ReadTimeout:       60 * time.Second,
-		WriteTimeout:      time.Minute, // streams set their own before each write
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    32 << 10,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
-	}
-	web.RegisterOnShutdown(server.Drain)
-	failed := make(chan error, 1)
-	go func() { failed <- web.Serve(listener) }()
-	log.Info("Parlor is open", "address", listener.Addr().String())
-
+	failed := listeners.Serve(server)
 	select {
 	case err := <-failed:
-		return fmt.Errorf("serve: %w", err)
+		return err
 	case <-stop.Done():
 	}
 	cancel() // a second signal ends the program at once
-	log.Info("stopping: no new requests, those under way are finished")
+	log.Info("stopping: open pages are sent away, then requests under way are finished")
+	server.Drain(context.Background())
 	ctx, cancelWait := context.WithTimeout(context.Background(), 15*time.Second)
 	defer cancelWait()
-	if err := web.Shutdown(ctx); err != nil {
+	if err := listeners.Shutdown(ctx); err != nil {
 		log.Warn("some requests did not finish in time", "err", err)
 	}
 	server.Close()

@@ -20,6 +20,7 @@ import (
 	"parlor/app/bus"
 	"parlor/app/i18n"
 	"parlor/app/live"
+	"parlor/app/metrics"
 	"parlor/app/presence"
 	"parlor/db"
 	"parlor/static"
@@ -41,6 +42,8 @@ type Server struct {
 	streams  *streams
 	limits   *limits
 	now      func() time.Time
+	ready    *readiness
+	metrics  *metrics.Metrics
 	handler  http.Handler
 
 	greet, greeted atomic.Bool // say hello to other nodes; one of them did
@@ -51,10 +54,12 @@ type Server struct {
 func New(ctx context.Context, cfg Config, databaseURL string, store *db.Store, log *slog.Logger) (*Server, error) {
 	s := &Server{
 		cfg: cfg, log: log, store: store, now: time.Now,
-		streams: newStreams(), limits: newLimits(cfg),
+		streams: newStreams(), limits: newLimits(cfg), metrics: metrics.New(),
 	}
+	s.ready = newReadiness(store.Ping, func() bool { return s.bus.Healthy() })
 	s.hub = live.NewHub(s.roomChanges, log)
-	s.writers = live.NewWriters(s.beat, func(int, int, time.Duration) {})
+	s.hub.Resumed = s.metrics.Resumed
+	s.writers = live.NewWriters(s.beat, s.metrics.Delivered)
 	s.hall = newHall(s)
 	s.newest = newNewest(s)
 	s.putAway(false)
@@ -73,7 +78,10 @@ func New(ctx context.Context, cfg Config, databaseURL string, store *db.Store, l
 		return nil, err
 	}
 	store.OnNewEpoch(s.restored)
+	store.OnCommit(s.metrics.GroupCommit)
+	s.measure()
 	s.handler = s.chain(s.routes())
+	go s.ready.watch(ctx)
 	go s.hall.run(ctx)
 	go s.sweep(ctx)
 	go func() {
@@ -86,9 +94,6 @@ func New(ctx context.Context, cfg Config, databaseURL string, store *db.Store, l
 
 // ServeHTTP answers a request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
-
-// Drain ends all streams, for a shutdown: their pages come back by themselves.
-func (s *Server) Drain() { s.streams.drain() }
 
 // restored is called when the database was replaced by a backup of it. Open
 // pages come back with cursors that the new one does not know, and so get the

@@ -5,26 +5,36 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net"
 	"net/netip"
 	"net/url"
+	"path/filepath"
 	"runtime/debug"
 	"strings"
 	"time"
 
+	"parlor/app/certs"
 	"parlor/app/chat"
 )
 
 // Config is everything that can be set. Each setting is a flag and an
 // environment variable; the flag wins.
 type Config struct {
-	Addr           string         // where to listen
-	Data           string         // folder of the private Postgres
+	Addr           string         // where to listen; with TLS, for https
+	Data           string         // folder of the private Postgres, and of certificates
 	DatabaseURL    string         // a Postgres of one's own instead
 	NATS           string         // servers that connect the nodes; "": Postgres does
 	PublicURL      *url.URL       // how people reach it; nil: as they ask
 	TrustedProxies []netip.Prefix // only behind these is X-Forwarded-For believed
 	Dev            bool           // read static files from the folder static/ at each request
 	Verbose        bool           // log every request
+
+	TLS         certs.Config  // where the certificate comes from; zero: plain HTTP
+	HTTPAddr    string        // where plain HTTP is answered beside TLS; "": nowhere
+	PrivateAddr string        // where metrics, profiles and health are served to the operator; "": nowhere
+	PrivateOpen bool          // let PrivateAddr be another than loopback
+	DrainGrace  time.Duration // from a stop signal, with /readyz failing, to the end of the first stream
+	DrainFor    time.Duration // in which all streams are ended
 
 	chat.Limits
 	PostsPerSecond      float64 // per person; ten times that per address; 0: no flood control
@@ -39,9 +49,10 @@ type Config struct {
 // DefaultConfig is what holds when nothing is set.
 func DefaultConfig() Config {
 	return Config{
-		Addr: ":8080", Data: "./data", Limits: chat.DefaultLimits(),
+		Data: "./data", Limits: chat.DefaultLimits(),
 		PostsPerSecond: 2, PostsBurst: 5, NicknamesPerHour: 30,
 		StreamsPerSession: 20, StreamsPerAddress: 200, StreamBytes: 1 << 20, DatabaseConnections: 20,
+		DrainFor: 5 * time.Second,
 	}
 }
 
@@ -58,7 +69,8 @@ func ReadConfig(args []string, getenv func(string) string, out io.Writer) (Confi
 			"  parlor restore [-h] FILE    put everything back from such a file\n\nEach setting is a flag or an environment variable; the flag wins.\n\n")
 		flags.PrintDefaults()
 	}
-	var public, proxies string
+	var public, proxies, tlsMode, acmeHosts string
+	c.Addr = ""                     // complete chooses
 	envs := make(map[string]string) // flag name to variable
 	name := func(flagName, variable, usage string) (string, string) {
 		envs[flagName] = variable
@@ -76,12 +88,27 @@ func ReadConfig(args []string, getenv func(string) string, out io.Writer) (Confi
 		n, u := name(flagName, variable, usage)
 		flags.BoolVar(p, n, *p, u)
 	}
-	text(&c.Addr, "addr", "PARLOR_ADDR", "`address` to listen on")
-	text(&c.Data, "data", "PARLOR_DATA", "`folder` of the private Postgres that is used without a database URL")
+	pause := func(p *time.Duration, flagName, variable, usage string) {
+		n, u := name(flagName, variable, usage)
+		flags.DurationVar(p, n, *p, u)
+	}
+	text(&c.Addr, "addr", "PARLOR_ADDR", "`address` to listen on; :8080 if not set, :443 with ACME")
+	text(&c.Data, "data", "PARLOR_DATA", "`folder` of the private Postgres that is used without a database URL, and of certificates")
 	text(&c.DatabaseURL, "database", "DATABASE_URL", "`URL` of a Postgres server, 14 or newer")
 	text(&c.NATS, "nats", "NATS_URL", "`URL` of a NATS server that tells the nodes of each other's news (several: with commas); without it Postgres does")
 	text(&public, "public-url", "PARLOR_PUBLIC_URL", "`URL` under which people reach the server; with https cookies are marked Secure")
 	text(&proxies, "trusted-proxies", "PARLOR_TRUSTED_PROXIES", "`networks` (comma-separated CIDRs) whose X-Forwarded-For is believed")
+	text(&c.TLS.CertFile, "tls-cert", "PARLOR_TLS_CERT", "`file` with the certificate chain in PEM; read again when it changes")
+	text(&c.TLS.KeyFile, "tls-key", "PARLOR_TLS_KEY", "`file` with the certificate's private key in PEM")
+	text(&acmeHosts, "acme", "PARLOR_ACME", "public host `names` (comma-separated) to get a certificate for from Let's Encrypt, whose terms you accept by that; needs ports 443 and 80")
+	text(&c.TLS.Email, "acme-email", "PARLOR_ACME_EMAIL", "`address` that the authority may write to about your certificates")
+	text(&c.TLS.Directory, "acme-directory", "PARLOR_ACME_DIRECTORY", "`URL` of another ACME authority than Let's Encrypt")
+	text(&tlsMode, "tls", "PARLOR_TLS", "self-signed: a certificate of the program's own making, to try out TLS; browsers warn of it")
+	text(&c.HTTPAddr, "http-addr", "PARLOR_HTTP_ADDR", "with TLS: `address` on which plain http is sent on to https; :80 if not set with ACME")
+	text(&c.PrivateAddr, "private-addr", "PARLOR_PRIVATE_ADDR", "`address` for the operator alone, such as 127.0.0.1:9090: /metrics, /debug/pprof/, /readyz, /healthz")
+	yes(&c.PrivateOpen, "private-open", "PARLOR_PRIVATE_OPEN", "let that address be other than loopback: in a network that you trust")
+	pause(&c.DrainGrace, "drain-grace", "PARLOR_DRAIN_GRACE", "`time` between SIGTERM, when /readyz begins to fail, and the end of the first stream; for load balancers")
+	pause(&c.DrainFor, "drain-for", "PARLOR_DRAIN_FOR", "`time` in which streams are ended after that, wave by wave")
 	number(&c.MessageBytes, "message-bytes", "PARLOR_MESSAGE_BYTES", "longest message, in bytes")
 	number(&c.MessageLines, "message-lines", "PARLOR_MESSAGE_LINES", "longest message, in lines")
 	number(&c.Nickname, "nickname-length", "PARLOR_NICKNAME_LENGTH", "longest nickname, in characters")
@@ -116,6 +143,9 @@ func ReadConfig(args []string, getenv func(string) string, out io.Writer) (Confi
 	if flags.NArg() > 0 {
 		return c, fmt.Errorf("unknown argument %q; -h explains the settings", flags.Arg(0))
 	}
+	if err := c.completeTLS(tlsMode, acmeHosts); err != nil {
+		return c, err
+	}
 	return c, c.complete(public, proxies)
 }
 
@@ -128,12 +158,62 @@ func Version() string {
 	return "(unknown)"
 }
 
+// completeTLS parses and checks what says how and where to listen.
+func (c *Config) completeTLS(mode, acmeHosts string) error {
+	switch mode {
+	case "":
+	case "self-signed":
+		c.TLS.SelfSigned = true
+	default:
+		return fmt.Errorf("tls %q: the only word it knows is self-signed; real certificates are set by tls-cert and tls-key, or by acme", mode)
+	}
+	for host := range strings.SplitSeq(acmeHosts, ",") {
+		if host = strings.TrimSpace(host); host != "" {
+			c.TLS.Hosts = append(c.TLS.Hosts, host)
+		}
+	}
+	c.TLS.Folder = filepath.Join(c.Data, "tls")
+	if err := c.TLS.Check(); err != nil {
+		return err
+	}
+	acme := len(c.TLS.Hosts) > 0
+	switch {
+	case c.Addr == "" && acme:
+		c.Addr = ":443"
+	case c.Addr == "":
+		c.Addr = ":8080"
+	}
+	switch {
+	case c.HTTPAddr == "" && acme:
+		c.HTTPAddr = ":80" // where the authority asks
+	case c.HTTPAddr != "" && !c.TLS.Enabled():
+		return errors.New("http-addr is for plain http beside TLS; without TLS, addr is the one to set")
+	}
+	if c.DrainGrace < 0 || c.DrainFor < 0 {
+		return errors.New("drain-grace and drain-for can't be negative")
+	}
+	if c.PrivateAddr == "" || c.PrivateOpen {
+		return nil
+	}
+	host, _, err := net.SplitHostPort(c.PrivateAddr)
+	if err != nil {
+		return fmt.Errorf("private-addr %q: %w", c.PrivateAddr, err)
+	}
+	if addr, err := netip.ParseAddr(host); host != "localhost" && (err != nil || !addr.IsLoopback()) {
+		return fmt.Errorf("private-addr %q can be reached from elsewhere, and shows the inside of the program: use 127.0.0.1, or set private-open if the network is yours", c.PrivateAddr)
+	}
+	return nil
+}
+
 // complete parses the texts among the settings and checks all of them.
 func (c *Config) complete(public, proxies string) error {
 	if public != "" {
 		u, err := url.Parse(public)
 		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 			return fmt.Errorf("public URL %q: must look like https://chat.example.org", public)
+		}
+		if c.TLS.Enabled() && u.Scheme == "http" {
+			return fmt.Errorf("public URL %q: it must begin with https, since TLS is on", public)
 		}
 		c.PublicURL = u
 	}
@@ -174,7 +254,13 @@ func (c *Config) complete(public, proxies string) error {
 }
 
 // Secure tells whether people reach the server by https.
-func (c Config) Secure() bool { return c.PublicURL != nil && c.PublicURL.Scheme == "https" }
+func (c Config) Secure() bool {
+	return c.TLS.Enabled() || c.PublicURL != nil && c.PublicURL.Scheme == "https"
+}
+
+// strict tells whether browsers should be told to come by https only. That
+// can't be undone, so it is no part of trying out TLS.
+func (c Config) strict() bool { return c.Secure() && !c.TLS.SelfSigned }
 
 // sessionFor is how long a session lasts from the last visit; as long as the
 // nickname is held.

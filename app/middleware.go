@@ -33,7 +33,8 @@ func (s *Server) chain(mux *http.ServeMux) http.Handler {
 	if s.cfg.PublicURL != nil {
 		_ = crossOrigin.AddTrustedOrigin(s.cfg.PublicURL.Scheme + "://" + s.cfg.PublicURL.Host) // checked at start
 	}
-	h := crossOrigin.Handler(mux)
+	h := s.metrics.Requests(mux)
+	h = crossOrigin.Handler(h)
 	h = s.bodyLimit(h)
 	h = s.headers(h)
 	return s.watch(h)
@@ -97,7 +98,7 @@ func (s *Server) headers(next http.Handler) http.Handler {
 	all.Set("Referrer-Policy", "same-origin")
 	all.Set("Cross-Origin-Opener-Policy", "same-origin")
 	all.Set("Permissions-Policy", "camera=(), microphone=(), geolocation=()")
-	if s.cfg.Secure() {
+	if s.cfg.strict() {
 		all.Set("Strict-Transport-Security", "max-age=31536000")
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -185,24 +186,6 @@ func (s *Server) trusted(addr netip.Addr) bool {
 		}
 	}
 	return false
-}
-
-func (s *Server) getHealth(w http.ResponseWriter, _ *http.Request) error {
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	_, err := w.Write([]byte("alive\n"))
-	return ignoreWrite(err)
-}
-
-func (s *Server) getReady(w http.ResponseWriter, r *http.Request) error {
-	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
-	defer cancel()
-	if err := s.store.Ping(ctx); err != nil || !s.bus.Healthy() {
-		s.log.Warn("not ready", "database", err, "bus", s.bus.Healthy())
-		return chat.Refuse(chat.Unavailable, chat.DatabaseAway)
-	}
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	_, err := w.Write([]byte("ready\n"))
-	return ignoreWrite(err)
 }
 
 // ignoreWrite drops an error of writing to somebody who went away.

@@ -44,6 +44,7 @@ type typist struct {
 
 // Woken is called by the bus: rooms have these numbers, or higher.
 func (s *Server) Woken(revs map[int64]int64) {
+	s.metrics.BusReceived("wake")
 	for roomID, rev := range revs {
 		s.newest.woken(roomID, rev) // first: whoever is told may ask
 		s.hub.Wake(roomID, rev)
@@ -53,6 +54,7 @@ func (s *Server) Woken(revs map[int64]int64) {
 
 // Resumed is called by the bus when it may have missed something.
 func (s *Server) Resumed() {
+	s.metrics.BusResumed()
 	s.hall.mu.Lock()
 	s.hall.all = true
 	s.hall.mu.Unlock()
@@ -63,6 +65,7 @@ func (s *Server) Resumed() {
 
 // Told is called by the bus with what another node says.
 func (s *Server) Told(node, kind string, data []byte) {
+	s.metrics.BusReceived("tell")
 	var err error
 	switch kind {
 	case toldHere, toldLeft:

@@ -161,10 +161,17 @@ func (s *Server) serveStream(w http.ResponseWriter, r *http.Request,
 		return err
 	}
 	path, id := r.URL.Path, requestID(r)
+	protocol := "http1"
+	if r.ProtoMajor > 1 {
+		protocol = "http2"
+	}
+	s.metrics.StreamOpened(protocol)
 	ended := func(reason error) {
 		s.streams.close(open)
 		leave()
+		s.metrics.StreamClosed(protocol)
 		if errors.Is(reason, live.ErrSlow) {
+			s.metrics.SlowCut()
 			s.log.Info("cut a reader that was too slow", "request", id, "path", path)
 		}
 	}
@@ -219,7 +226,7 @@ func hijack(w http.ResponseWriter, r *http.Request) net.Conn {
 	if err != nil {
 		return nil
 	}
-	if tcp, ok := conn.(*net.TCPConn); ok {
+	if tcp, ok := conn.(interface{ SetWriteBuffer(int) error }); ok {
 		_ = tcp.SetWriteBuffer(kernelBytes)
 	}
 	return conn
@@ -251,7 +258,11 @@ func (s *Server) writeStream(w http.ResponseWriter, r *http.Request, open *openS
 				return err
 			}
 		}
-		return out.Flush()
+		if err := out.Flush(); err != nil {
+			return err
+		}
+		// On HTTP/2 a deadline ends the stream even if nothing is being written.
+		return out.SetWriteDeadline(time.Time{})
 	}
 	if open.packed {
 		if _, err := w.Write(live.PackedHead); err != nil {
@@ -412,16 +423,6 @@ func (s *streams) close(o *openStream) {
 	}
 	if len(b.open) == 0 {
 		delete(s.browsers, o.browser)
-	}
-}
-
-// drain ends all streams and lets no new ones in.
-func (s *streams) drain() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.draining = true
-	for o := range s.all {
-		o.sub.Close(nil)
 	}
 }
 

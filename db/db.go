@@ -85,7 +85,7 @@ type Store struct {
 	epoch    string
 	newEpoch func() // OnNewEpoch
 
-	committed func(posts int) // Options.Committed
+	committed func(posts int) // OnCommit
 
 	say, changes, changedPeople, roomBySlug, roomByID *sqlx.Stmt
 	newest, before, after, around                     *sqlx.Stmt
@@ -96,9 +96,6 @@ type Store struct {
 type Options struct {
 	Connections int              // most open connections, default 20
 	Now         func() time.Time // default time.Now
-	// Committed, if set, is told after each commit of Say how many posts it
-	// held. It must return soon.
-	Committed func(posts int)
 }
 
 // Open migrates the database and returns its Store.
@@ -108,9 +105,6 @@ func Open(ctx context.Context, url string, opt Options) (*Store, error) {
 	}
 	if opt.Now == nil {
 		opt.Now = time.Now
-	}
-	if opt.Committed == nil {
-		opt.Committed = func(int) {}
 	}
 	if err := Migrate(ctx, url); err != nil {
 		return nil, err
@@ -127,7 +121,7 @@ func Open(ctx context.Context, url string, opt Options) (*Store, error) {
 	}
 	conn.SetMaxOpenConns(opt.Connections)
 	conn.SetMaxIdleConns(opt.Connections)
-	s := &Store{DB: conn, url: url, now: opt.Now, committed: opt.Committed}
+	s := &Store{DB: conn, url: url, now: opt.Now, committed: func(int) {}}
 	here := make(chan struct{})
 	s.gone.Store(&here)
 	s.says.waiting = make(map[int64][]*pendingSay)
@@ -171,6 +165,10 @@ func (s *Store) OnNewEpoch(do func()) {
 	defer s.epochMu.Unlock()
 	s.newEpoch = do
 }
+
+// OnCommit has do called after each commit of Say, with how many posts it
+// took. It is set before the first of them.
+func (s *Store) OnCommit(do func(posts int)) { s.committed = do }
 
 // sawEpoch notes the epoch that a room was read with.
 func (s *Store) sawEpoch(epoch string) {

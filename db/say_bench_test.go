@@ -29,11 +29,12 @@ func BenchmarkSay(b *testing.B) {
 	for _, clients := range []int{1, 16, 64} {
 		b.Run(fmt.Sprint(clients), func(b *testing.B) {
 			var commits atomic.Int64
-			store, err := db.Open(b.Context(), url, db.Options{Committed: func(int) { commits.Add(1) }})
+			store, err := db.Open(b.Context(), url, db.Options{})
 			if err != nil {
 				b.Fatal(err)
 			}
 			defer store.Close()
+			store.OnCommit(func(int) { commits.Add(1) })
 			stores := slices.Repeat([]*db.Store{store}, clients)
 			singles := make([]*db.Store, clients)
 			for i := range singles {

@@ -66,6 +66,10 @@ const readFor = 20 * time.Second
 
 // Hub holds the topics and boards that somebody reads.
 type Hub struct {
+	// Resumed, if not nil, is told how many pieces a subscriber was sent that
+	// came back. It is set before the first Follow.
+	Resumed func(pieces int)
+
 	source Source
 	log    *slog.Logger
 
@@ -311,6 +315,15 @@ func (t *Topic) since(at int64) (Batch, bool) {
 	return batch, true
 }
 
+// size is the number of pieces; what can't be replayed counts as all that
+// memory would have held.
+func (b Batch) size() int {
+	if b.TooMany {
+		return mostPieces
+	}
+	return len(b.Pieces)
+}
+
 // frames are the batch as a subscriber at number `at` needs it, in one piece
 // so that it goes out in one write: what is new to it is added, and changed
 // too where it was changed since (its page may hold an older form); what it
@@ -348,12 +361,16 @@ func (b Batch) frames(at int64, variant int) []byte {
 // It returns once everything up to the present was put in front of it.
 //
 // It subscribes first and reads then, so nothing falls between the two.
-func (h *Hub) Follow(ctx context.Context, s *Subscriber, id, after int64) error {
+func (h *Hub) Follow(ctx context.Context, s *Subscriber, id, after int64) (err error) {
 	t := h.join(id)
+	replayed := 0
 	defer func() {
 		t.mu.Lock()
 		t.joining--
 		t.mu.Unlock()
+		if h.Resumed != nil && err == nil {
+			h.Resumed(replayed)
+		}
 	}()
 	for at, sent := after, false; ; {
 		t.mu.Lock()
@@ -366,6 +383,7 @@ func (h *Hub) Follow(ctx context.Context, s *Subscriber, id, after int64) error 
 		if batch, ok := t.since(at); ok {
 			if !sent || len(batch.Pieces) > 0 {
 				s.SendReplay(batch.frames(at, s.variant))
+				replayed += batch.size()
 			}
 			t.enter(s, batch.To)
 			t.mu.Unlock()
@@ -378,6 +396,7 @@ func (h *Hub) Follow(ctx context.Context, s *Subscriber, id, after int64) error 
 			return fmt.Errorf("follow topic %d after %d: %w", id, at, err)
 		}
 		s.SendReplay(batch.frames(at, s.variant))
+		replayed += batch.size()
 		sent = true
 		t.mu.Lock()
 		if !t.known {
