@@ -19,11 +19,12 @@ func TestSettingsComeFromFlagsBeforeEnvironment(t *testing.T) {
 	cfg, _, err := readConfig([]string{"-addr", ":9000", "-topic-length", "99"}, map[string]string{
 		"PARLOR_ADDR": ":7000", "PARLOR_DATA": "/var/parlor", "PARLOR_PUBLIC_URL": "https://chat.example",
 		"PARLOR_TRUSTED_PROXIES": "10.0.0.0/8, 127.0.0.1", "PARLOR_POSTS_PER_SECOND": "0.5",
+		"NATS_URL": "nats://one,nats://two",
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if cfg.Addr != ":9000" || cfg.Data != "/var/parlor" || cfg.Topic != 99 || cfg.PostsPerSecond != 0.5 || !cfg.Secure() || len(cfg.TrustedProxies) != 2 {
+	if cfg.Addr != ":9000" || cfg.Data != "/var/parlor" || cfg.Topic != 99 || cfg.PostsPerSecond != 0.5 || !cfg.Secure() || cfg.NATS != "nats://one,nats://two" || len(cfg.TrustedProxies) != 2 {
 		t.Errorf("%+v", cfg)
 	}
 }

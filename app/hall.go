@@ -204,12 +204,11 @@ func (h *hall) showRoom(roomID int64) {
 	}
 }
 
-// run renders what changed, and lets time pass for presence.
+// run renders who is here, who types and how the rooms are, as they change.
 func (h *hall) run(ctx context.Context) {
+	go h.runRooms(ctx) // by itself, since it may wait for the database
 	people := time.NewTicker(showPeopleEvery)
 	defer people.Stop()
-	rooms := time.NewTicker(showRoomsEvery)
-	defer rooms.Stop()
 	announce := time.NewTicker(presence.AnnounceEvery)
 	defer announce.Stop()
 	sweep := time.NewTicker(sweepBoardsEvery)
@@ -222,13 +221,24 @@ func (h *hall) run(ctx context.Context) {
 			h.s.presence.Tick()
 			h.showPeople()
 			h.s.tellMoves()
-		case <-rooms.C:
-			h.showRooms(ctx)
 		case <-announce.C:
 			h.s.announce()
 		case <-sweep.C:
 			h.s.hub.SweepBoards(lobbyBoard, hallBoard)
 			maps.DeleteFunc(h.shownAt, func(roomID int64, _ time.Time) bool { return !h.s.hub.Has(roomBoard(roomID)) })
+		}
+	}
+}
+
+func (h *hall) runRooms(ctx context.Context) {
+	rooms := time.NewTicker(showRoomsEvery)
+	defer rooms.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-rooms.C:
+			h.showRooms(ctx)
 		}
 	}
 }
