@@ -245,12 +245,8 @@ func TestRequestsAreCountedByRoute(t *testing.T) {
 	ann.stream("/rooms/parlor/stream?after=0").until("two")
 	s.web.URL = "http://" + private
 	contains(t, s.visitor().get("/metrics"), 200,
-	contains(t, s.visitor().get("/metrics"), 200,
-		`parlor_http_request_seconds_count{code="201",route="POST /rooms/{slug}/messages"} 2`,
 		`parlor_http_request_seconds_count{code="201",route="POST /rooms/{slug}/messages"} 2`,
 		`parlor_http_request_seconds_count{code="200",route="GET /rooms/{slug}"} 1`,
-		`parlor_http_request_seconds_count{code="200",route="GET /rooms/{slug}"} 1`,
-		`parlor_http_request_seconds_count{code="404",route="GET /rooms/{slug}"} 1`,
 		`parlor_http_request_seconds_count{code="404",route="GET /rooms/{slug}"} 1`,
 		`parlor_http_request_seconds_count{code="404",route="/"} 1`,
 		`parlor_http_request_seconds_count{code="200",route="GET /rooms/{slug}/stream"} 1`,
