@@ -398,3 +398,65 @@ func TestCancelledStartLeavesTheFolderFree(t *testing.T) {
 	}
 	start(t, dir)
 }
+
+func TestAnotherProgramFindsTheRunningCluster(t *testing.T) {
+	parent := t.TempDir()
+	dir := filepath.Join(parent, "short")
+	if url, ok, err := Running(dir); ok || err != nil || Exists(dir) {
+		t.Fatalf("before the first start: %q %v %v", url, ok, err)
+	}
+	long := filepath.Join(parent, strings.Repeat("long", 30))
+	for _, moved := range []string{dir, long} { // the second path is too long for a socket
+		if moved != dir {
+			if err := os.Rename(dir, moved); err != nil {
+				t.Fatal(err)
+			}
+		}
+		program, _ := owner(t, moved)
+		url, ok, err := Running(moved)
+		if err != nil || !ok || !Exists(moved) {
+			t.Fatalf("while it runs: %v %v", ok, err)
+		}
+		db, err := sql.Open("postgres", url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := db.Ping(); err != nil {
+			t.Error(err)
+		}
+		db.Close()
+		program.Process.Kill()
+		program.Wait()
+		if _, ok, err := Running(moved); ok || err != nil || !Exists(moved) {
+			t.Fatalf("after its end: %v %v", ok, err)
+		}
+	}
+}
+
+func TestClientProgramFitsTheServer(t *testing.T) {
+	dir := t.TempDir()
+	for name, version := range map[string]string{"old": "13.2", "same": "15.1 (Debian 15.1-1)", "new": "17beta1"} {
+		if err := os.Mkdir(filepath.Join(dir, name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		script := "#!/bin/sh\necho 'pg_dump (PostgreSQL) " + version + "'\n"
+		if err := os.WriteFile(filepath.Join(dir, name, "pg_dump"), []byte(script), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	usual := places
+	places = []string{filepath.Join(dir, "*")}
+	t.Cleanup(func() { places = usual })
+	t.Setenv("PATH", "/nowhere")
+	for major, want := range map[int]string{15: "same", 16: "new", 14: "same"} {
+		if got, err := Client("pg_dump", "", major); err != nil || got != filepath.Join(dir, want, "pg_dump") {
+			t.Errorf("for a server of version %d: %s %v", major, got, err)
+		}
+	}
+	if _, err := Client("pg_dump", "", 18); err == nil || !strings.Contains(err.Error(), "Postgres 18 or newer") || !strings.Contains(err.Error(), "15 in ") {
+		t.Errorf("no fitting one: %v", err)
+	}
+	if _, err := Client("pg_dump", filepath.Join(dir, "old"), 15); err == nil {
+		t.Error("a folder that was given holds an older one")
+	}
+}
