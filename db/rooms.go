@@ -29,7 +29,7 @@ type roomRow struct {
 }
 
 const roomColumns = `r.id, r.slug, r.name, r.topic, r.maker_id, r.rev, r.about_rev, r.said, r.last_seq, r.last_said_at,
-	(select epoch from house) as epoch`
+	(select epoch from house where only_row) as epoch`
 
 func (r roomRow) room() chat.Room {
 	return chat.Room{
