@@ -648,6 +648,21 @@ func TestRoomsSwapNames(t *testing.T) {
 	}
 }
 
+// Rooms whose names differ, but not as slugs.
+func TestRoomsOfOneSlugAreMadeAtOnce(t *testing.T) {
+	h := newHouse(t)
+	ann := h.enter("Ann")
+	var wg sync.WaitGroup
+	for _, name := range []string{"Tea", "tea!", "tea?", "tea."} {
+		wg.Go(func() {
+			if _, err := h.MakeRoom(context.Background(), ann.ID, name, ""); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+}
+
 // A slug that another room takes between the look and the change.
 func TestASlugLeadsToTheRoomThatShowsIt(t *testing.T) {
 	h := newHouse(t)

@@ -287,7 +287,10 @@ func (s *Store) SaidAfter(ctx context.Context, room chat.Room, after int64) (cou
 		return s.DB.GetContext(ctx, &firstSeq,
 			`select coalesce(min(seq), 0) from messages where room_id = $1 and seq > $2`, room.ID, after)
 	})
-	return count, firstSeq, err
+	if err != nil {
+		return 0, 0, fmt.Errorf("find the first message of room %d after %d: %w", room.ID, after, err)
+	}
+	return count, firstSeq, nil
 }
 
 // Edit gives the author's message another text and returns the room's new

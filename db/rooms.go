@@ -105,7 +105,7 @@ func (s *Store) glances(ctx context.Context, which string, arg any) ([]chat.Glan
 // MakeRoom makes a public room. Two rooms can't have the same name.
 func (s *Store) MakeRoom(ctx context.Context, makerID int64, name, topic string) (chat.Room, error) {
 	var row roomRow
-	err := s.inTx(ctx, func(tx *sqlx.Tx) error {
+	create := func(tx *sqlx.Tx) error {
 		slug, err := freeSlug(ctx, tx, 0, name)
 		if err != nil {
 			return err
@@ -118,7 +118,11 @@ func (s *Store) MakeRoom(ctx context.Context, makerID int64, name, topic string)
 		}
 		_, err = tx.ExecContext(ctx, `insert into room_slugs (slug, room_id) values ($1, $2)`, slug, row.ID)
 		return err
-	})
+	}
+	err := s.inTx(ctx, create)
+	for try := 1; try < mostTries && isUnique(err) != "" && isUnique(err) != "rooms_name"; try++ {
+		err = s.inTx(ctx, create) // another room took the slug that was free a moment ago
+	}
 	if err != nil {
 		return chat.Room{}, fmt.Errorf("make room %q: %w", name, nameTaken(err))
 	}
