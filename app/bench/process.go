@@ -53,16 +53,17 @@ func start(ctx context.Context, path string, env func(addr string) []string) (su
 			}
 		}
 		if time.Now().After(deadline) || ctx.Err() != nil {
-			p.end()
+			_ = p.end()
 			return subject{}, fmt.Errorf("it did not become ready: %w%s", err, p.said())
 		}
 	}
 }
 
 // end stops the program. Nothing of it is worth waiting for.
-func (p *process) end() {
+func (p *process) end() error {
 	_ = p.cmd.Process.Kill()
-	_ = p.cmd.Wait()
+	_ = p.cmd.Wait() // that it was killed
+	return nil
 }
 
 // said is what the program wrote, to explain a failure.
@@ -89,6 +90,14 @@ func (s subject) resident() int64 {
 		return 0
 	}
 	return residentMemory(s.process.cmd.Process.Pid)
+}
+
+// highest is the most memory that the subject ever had.
+func (s subject) highest() int64 {
+	if s.process == nil {
+		return 0
+	}
+	return highestMemory(s.process.cmd.Process.Pid)
 }
 
 // log keeps the beginning of what a program writes.
