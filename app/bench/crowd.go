@@ -26,10 +26,10 @@ import (
 // somewhere to post.
 type place struct {
 	subject
-	stream  string // URL of the event stream
-	cookie  string // of the readers
-	gzip    bool   // ask for compressed streams
-	mark    string // stands before each message in an event; "": nothing special does
+	stream  string   // URL of the event stream
+	cookies []string // of the readers, in turn; none: they are strangers
+	gzip    bool     // ask for compressed streams
+	mark    string   // stands before each message in an event; "": nothing special does
 	talkers []talker
 	left    func() // is called when the readers have left; may be nil
 }
@@ -141,7 +141,7 @@ func gather(ctx context.Context, at place, n int) (_ *crowd, err error) {
 	group.SetLimit(64)
 	for i := range c.members {
 		group.Go(func() error {
-			conn, err := c.dial(opening)
+			conn, err := c.dial(opening, &net.Dialer{}, i)
 			if err != nil {
 				return err
 			}
@@ -193,7 +193,7 @@ func (c *crowd) probe(ctx context.Context) error {
 }
 
 // dial opens a connection and asks for the stream.
-func (c *crowd) dial(ctx context.Context) (net.Conn, error) {
+func (c *crowd) dial(ctx context.Context, dialer *net.Dialer, name int) (net.Conn, error) {
 	u, err := url.Parse(c.stream)
 	if err != nil {
 		return nil, err
@@ -202,7 +202,7 @@ func (c *crowd) dial(ctx context.Context) (net.Conn, error) {
 	if port == "" {
 		port = u.Scheme // net knows their ports
 	}
-	dialer := &net.Dialer{Timeout: patience, KeepAlive: -1}
+	dialer.Timeout, dialer.KeepAlive = patience, -1
 	addr := net.JoinHostPort(u.Hostname(), port)
 	var conn net.Conn
 	if u.Scheme == "https" {
@@ -214,8 +214,8 @@ func (c *crowd) dial(ctx context.Context) (net.Conn, error) {
 		return nil, err
 	}
 	request := fmt.Appendf(nil, "GET %s HTTP/1.1\r\nHost: %s\r\nAccept: text/event-stream\r\n", u.RequestURI(), u.Host)
-	if c.cookie != "" {
-		request = fmt.Appendf(request, "Cookie: %s\r\n", c.cookie)
+	if len(c.cookies) > 0 {
+		request = fmt.Appendf(request, "Cookie: %s\r\n", c.cookies[name%len(c.cookies)])
 	}
 	if c.gzip {
 		request = append(request, "Accept-Encoding: gzip\r\n"...)
@@ -382,8 +382,16 @@ func message(crowd string, number int64, at time.Duration) string {
 
 // say has one of the talkers post the next message.
 func (c *crowd) say(ctx context.Context, talker int) error {
-	number := c.said.Add(1) - 1
-	return c.talkers[talker](ctx, message(c.name, number, time.Since(c.began)))
+	return c.sayLong(ctx, talker, time.Now(), 0)
+}
+
+// sayLong says at least so many bytes, which were to be said at the given time.
+func (c *crowd) sayLong(ctx context.Context, talker int, at time.Time, bytes int) error {
+	text := message(c.name, c.said.Add(1)-1, at.Sub(c.began))
+	if len(text) < bytes {
+		text += strings.Repeat(" and so on", (bytes-len(text)+9)/10)
+	}
+	return c.talkers[talker](ctx, text)
 }
 
 // expect says how many messages come next.

@@ -166,13 +166,8 @@ func (b *bench) place(ctx context.Context, s subject, gzip bool) (place, error) 
 	if err != nil {
 		return place{}, err
 	}
-	at := place{subject: s, stream: fmt.Sprintf("%s%s?after=%d", s.base, streamPath, rev), gzip: gzip, mark: articleMark}
-	for _, p := range people {
-		at.talkers = append(at.talkers, func(ctx context.Context, text string) error {
-			_, err := p.say(ctx, text)
-			return err
-		})
-	}
+	at := s.room(roomPath, rev, people)
+	at.gzip = gzip
 	if s == b.loop {
 		at.left = func() {
 			req, err := http.NewRequest(http.MethodDelete, s.base+streamPath, nil)
@@ -182,6 +177,18 @@ func (b *bench) place(ctx context.Context, s subject, gzip bool) (place, error) 
 		}
 	}
 	return at, nil
+}
+
+// room is a room from a number on, with people who talk in it.
+func (s subject) room(path string, rev int64, people []*visitor) place {
+	at := place{subject: s, stream: fmt.Sprintf("%s%s/stream?after=%d", s.base, path, rev), mark: articleMark}
+	for _, p := range people {
+		at.talkers = append(at.talkers, func(ctx context.Context, text string) error {
+			_, err := p.sayIn(ctx, path, text)
+			return err
+		})
+	}
+	return at
 }
 
 // people are those who talk in the room of a server.

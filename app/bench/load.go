@@ -58,6 +58,25 @@ func share(ctx context.Context, clients, times int, do func(ctx context.Context,
 	return group.Wait()
 }
 
+// steadily begins something every so often, whether what was begun before has
+// ended or not, and tells each when it was to begin: a server that is late
+// makes nobody wait with the next request, and all that wait count.
+func steadily(ctx context.Context, times int, every time.Duration, do func(ctx context.Context, i int, at time.Time) error) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(1000)
+	began := time.Now()
+	for i := range times {
+		at := began.Add(time.Duration(i) * every)
+		select {
+		case <-time.After(time.Until(at)):
+		case <-ctx.Done():
+			return group.Wait()
+		}
+		group.Go(func() error { return do(ctx, i, at) })
+	}
+	return group.Wait()
+}
+
 func (l load) perSecond() float64 { return float64(len(l.took)) / l.lasted.Seconds() }
 
 // each is a part of a whole, for each time it was done.

@@ -53,18 +53,37 @@ type plan struct {
 
 	idle []int         // streams that are opened to read the memory they take
 	rest time.Duration // before it is read
+
+	http2Streams int // with a connection each
+
+	mixes []mix
+	stuck stuck
+
+	history history
 }
 
 var (
 	short = plan{
 		rounds: 3, each: 1500 * time.Millisecond, clients: []int{1, 64},
 		readers: []int{1000}, pace: 20000, lasts: 2 * time.Second, burst: 150000,
-		idle: []int{10000}, rest: 10 * time.Second,
+		idle: []int{10000}, rest: 10 * time.Second, http2Streams: 1000,
+		mixes: []mix{
+			{readers: 2000, rooms: 20, posts: 50, views: 100, lasts: 10 * time.Second},
+			{readers: 2000, rooms: 1, posts: 50, views: 100, lasts: 10 * time.Second},
+		},
+		stuck:   stuck{readers: 2000, stuck: 500, bytes: 1500 << 10},
+		history: history{messages: 400000, rooms: 1000, missed: 100000, times: 150},
 	}
 	full = plan{
 		rounds: 3, each: 1500 * time.Millisecond, clients: []int{1, 64},
 		readers: []int{1000, 10000}, pace: 20000, lasts: 6 * time.Second, burst: 300000,
-		idle: []int{10000, 19000}, rest: 150 * time.Second,
+		idle: []int{10000, 19000}, rest: 150 * time.Second, http2Streams: 1000,
+		mixes: []mix{
+			{readers: 2000, rooms: 20, posts: 50, views: 100, lasts: 10 * time.Minute},
+			{readers: 2000, rooms: 1, posts: 50, views: 100, lasts: time.Minute},
+		},
+		stuck:   stuck{readers: 2000, stuck: 500, bytes: 1500 << 10},
+		history: history{messages: 10000000, rooms: 10000, missed: 100000, times: 500},
 	}
 )
 
@@ -77,6 +96,11 @@ var parts = []struct {
 	{"memory", (*bench).memory},
 	{"page", (*bench).page},
 	{"post", (*bench).post},
+	{"mixed", (*bench).mixed},
+	{"slow", (*bench).slow},
+	{"history", (*bench).longHistory},
+	{"warm", (*bench).warm},
+	{"http2", (*bench).http2},
 }
 
 // options say what is measured.
@@ -210,7 +234,7 @@ func (b *bench) startPostgres(ctx context.Context) error {
 
 // startParlor starts a Parlor on the database, without limits.
 func (b *bench) startParlor(ctx context.Context) (subject, error) {
-	s, err := start(ctx, b.binary, func(addr string) []string { return append(parlorEnv(addr), "DATABASE_URL="+b.database) })
+	s, err := start(ctx, "http", b.binary, func(addr string) []string { return append(parlorEnv(addr), "DATABASE_URL="+b.database) })
 	if err != nil {
 		return s, fmt.Errorf("start Parlor: %w", err)
 	}
@@ -230,7 +254,7 @@ func startBare(ctx context.Context, kind string) (subject, error) {
 	if err != nil {
 		return subject{}, err
 	}
-	s, err := start(ctx, self, func(addr string) []string { return []string{bareVariable + "=" + kind + " " + addr} })
+	s, err := start(ctx, "http", self, func(addr string) []string { return []string{bareVariable + "=" + kind + " " + addr} })
 	if err != nil {
 		return s, fmt.Errorf("start the bare %s: %w", kind, err)
 	}

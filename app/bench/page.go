@@ -9,7 +9,6 @@ import (
 	"io"
 	"math"
 	"net/http"
-	"net/url"
 	"strings"
 )
 
@@ -153,19 +152,7 @@ func zipped(b []byte) int {
 }
 
 // page reads the room's page as it comes over the wire.
-func (v *visitor) page(ctx context.Context) ([]byte, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, v.base+roomPath, nil)
-	if err != nil {
-		return nil, err
-	}
-	req.Header.Set("Accept", "text/html")
-	req.Header.Set("Accept-Encoding", "gzip")
-	body, header, err := v.do(req, http.StatusOK)
-	if err == nil && header.Get("Content-Encoding") != "gzip" {
-		err = fmt.Errorf("the page is not compressed: %.100s", body)
-	}
-	return body, err
-}
+func (v *visitor) page(ctx context.Context) ([]byte, error) { return v.get(ctx, roomPath) }
 
 func unzip(body []byte) ([]byte, error) {
 	z, err := gzip.NewReader(bytes.NewReader(body))
@@ -197,8 +184,7 @@ func (b *bench) furnish(ctx context.Context) error {
 		return err
 	}
 	for i := range 12 {
-		form := url.Values{"name": {fmt.Sprint("Room of bench ", i)}, "topic": {"What belongs here"}}
-		if _, err := people[0].post(ctx, "/rooms", form, http.StatusSeeOther); err != nil {
+		if _, err := people[0].makeRoom(ctx, fmt.Sprint("Room of bench ", i)); err != nil {
 			return err
 		}
 	}
