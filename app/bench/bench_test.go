@@ -5,6 +5,9 @@ import (
 	"io"
 	"math"
 	"os"
+	"runtime"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -22,9 +25,12 @@ func TestMain(m *testing.M) {
 }
 
 var tiny = plan{
-	rounds: 2, each: 50 * time.Millisecond, clients: []int{1, 4},
-	readers: []int{20}, pace: 2000, lasts: 50 * time.Millisecond, burst: 100,
-	idle: []int{20}, rest: time.Millisecond,
+	rounds: 1, each: 50 * time.Millisecond, clients: []int{1, 4},
+	readers: []int{20}, pace: 2000, lasts: 50 * time.Millisecond, burst: 100, alone: 5,
+	idle: []int{20}, rest: time.Millisecond, http2Streams: 5,
+	mixes:   []mix{{readers: 20, rooms: 2, posts: 40, views: 20, lasts: 200 * time.Millisecond}},
+	stuck:   stuck{readers: 12, stuck: 4, bytes: 1300 << 10},
+	history: history{messages: 5000, rooms: 50, missed: 2500, times: 3},
 }
 
 // A run must end well and give every figure. How large they are is the
@@ -34,11 +40,41 @@ func TestEveryFigureIsMeasured(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Log("\n" + table(rows))
+	for _, part := range []string{"fan-out", "memory", "page", "post", "all at once", "stuck", "history", "start", "HTTP/2"} {
+		if !slices.ContainsFunc(rows, func(r row) bool { return strings.Contains(r.what, part) }) {
+			t.Errorf("nothing is measured of: %s", part)
+		}
+	}
+	for _, r := range rows {
+		switch {
+		case r.note != "":
+			t.Logf("%s: %s", r.what, r.note)
+			continue
+		case strings.Contains(r.what, "queries"):
+			continue // the tests' cluster does not count them
+		case strings.Contains(r.what, "KiB"), strings.Contains(r.what, "posts' own"):
+			continue // so few streams fit into what a process has anyway
+		case strings.Contains(r.what, "CPU") || strings.Contains(r.what, "MiB"):
+			if runtime.GOOS != "linux" {
+				continue
+			}
+		}
+		for _, f := range []float64{r.parlor, r.ceiling} {
+			if !(f > 0) && !math.IsNaN(f) || math.IsInf(f, 0) {
+				t.Errorf("%s: %v, ceiling %v", r.what, r.parlor, r.ceiling)
+			}
+		}
+		if r.target.ofRatio && math.IsNaN(r.parlor/r.ceiling) || math.IsNaN(r.parlor) {
+			t.Errorf("%s is missing", r.what)
+		}
+	}
+	if t.Failed() {
+		t.Log("\n" + table("Parlor", rows))
+	}
 }
 
 func TestTableSaysWhatWasReached(t *testing.T) {
-	got := table([]row{
+	got := table("Parlor", []row{
 		{what: "µs of a thing", target: ratioMost(1.4), parlor: 1234.5, ceiling: 12.345},
 		{what: "x", target: least(0.5), parlor: 0.5, ceiling: math.NaN()},
 		notMeasured("y", most(40), "no TLS"),

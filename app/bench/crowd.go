@@ -30,6 +30,7 @@ type place struct {
 	cookies []string // of the readers, in turn; none: they are strangers
 	gzip    bool     // ask for compressed streams
 	mark    string   // stands before each message in an event; "": nothing special does
+	end     string   // stands in the last event of a message; "": it has one event
 	talkers []talker
 	left    func() // is called when the readers have left; may be nil
 }

@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"strings"
+	"os"
 	"time"
 )
 
@@ -15,7 +15,11 @@ import (
 // steady pace, and then what many write as fast as they can. A message counts
 // as delivered when a reader has the whole event that shows it.
 func (b *bench) fanOut(ctx context.Context) ([]row, error) {
-	if err := b.teach(ctx, b.bare, b.loop); err != nil {
+	at, err := b.place(ctx, b.parlor, false)
+	if err != nil {
+		return nil, err
+	}
+	if err := teach(ctx, at, b.bare, b.loop); err != nil {
 		return nil, err
 	}
 	var out []row
@@ -29,11 +33,11 @@ func (b *bench) fanOut(ctx context.Context) ([]row, error) {
 	return out, nil
 }
 
-// teach shows bare servers what Parlor sends for a message.
-func (b *bench) teach(ctx context.Context, bare ...subject) error {
-	event, err := b.parlor.event(ctx)
+// teach shows bare servers what a message is at a place.
+func teach(ctx context.Context, at place, bare ...subject) error {
+	event, err := at.event(ctx)
 	if err != nil {
-		return fmt.Errorf("see an event: %w", err)
+		return fmt.Errorf("see an event of %s: %w", at.stream, err)
 	}
 	for _, s := range bare {
 		if err := s.keep(ctx, streamPath, event); err != nil {
@@ -72,10 +76,7 @@ func (b *bench) fanOutTo(ctx context.Context, readers int) ([]row, error) {
 	if err != nil {
 		return nil, err
 	}
-	pace := fmt.Sprintf("%.3g msg/s: ", 1/b.every(readers).Seconds())
-	names := []string{pace + "p50 ms", pace + "p99 ms", "full speed: deliveries/s",
-		pace + "CPU µs per delivery", pace + "… without the posts' own",
-		"full speed: CPU µs per delivery", "full speed: … without the posts' own"}
+	names := b.figures(readers)
 	targets := []target{none, ratioMost(1.5), ratioLeast(0.8), ratioMost(1.4), ratioMost(1.4), ratioMost(1.4), ratioMost(1.4)}
 	if !b.own() {
 		names, targets = names[:3], targets[:3]
@@ -89,6 +90,16 @@ func (b *bench) fanOutTo(ctx context.Context, readers int) ([]row, error) {
 	out = append(out, rows(name+"compressed, ", names, targets, measured[4], measured[3])...)
 	noWorse := []target{none, ratioMost(1.05), ratioLeast(0.95), ratioMost(1.05), none, ratioMost(1.05), none}
 	return append(out, rows(name+"compressed, ceiling = Parlor's plain, ", names, noWorse[:len(names)], measured[4], measured[0])...), nil
+}
+
+// figures are the names of what talk measures.
+func (b *bench) figures(readers int) []string {
+	pace := fmt.Sprintf("%.3g msg/s: ", 1/b.every(readers).Seconds())
+	return []string{
+		pace + "p50 ms", pace + "p99 ms", "full speed: deliveries/s",
+		pace + "CPU µs per delivery", pace + "… without the posts' own",
+		"full speed: CPU µs per delivery", "full speed: … without the posts' own",
+	}
 }
 
 // every is how often a message is posted to so many readers at a steady pace:
@@ -107,17 +118,17 @@ func (b *bench) talk(ctx context.Context, at place, readers int) (sample, error)
 	}
 	paced := max(1, min(int(b.lasts/b.every(readers)), mostPaced))
 	burst := max(1, b.burst/readers)
-	alone := func(do func() error) (time.Duration, error) {
+	costs := func(do func() error) (time.Duration, error) {
 		before := at.cpu()
 		err := do()
 		return (at.cpu() - before), err
 	}
-	const enough, between = 50, 10 * time.Millisecond // posts, to measure what one takes
-	postPaced, err := alone(func() error { _, err := empty.paced(ctx, enough, between); return err })
+	const between = 10 * time.Millisecond
+	postPaced, err := costs(func() error { _, err := empty.paced(ctx, b.alone, between); return err })
 	if err != nil {
 		return nil, err
 	}
-	postBurst, err := alone(func() error { _, err := empty.burst(ctx, enough); return err })
+	postBurst, err := costs(func() error { _, err := empty.burst(ctx, b.alone); return err })
 	if err != nil {
 		return nil, err
 	}
@@ -142,7 +153,7 @@ func (b *bench) talk(ctx context.Context, at place, readers int) (sample, error)
 	burstCPU := at.cpu() - before
 	each := func(whole, posts time.Duration, messages int) (with, without float64) {
 		n := float64(messages * readers)
-		return microseconds(whole) / n, (microseconds(whole) - microseconds(posts)*float64(messages)/enough) / n
+		return microseconds(whole) / n, (microseconds(whole) - microseconds(posts)*float64(messages)/float64(b.alone)) / n
 	}
 	pacedWith, pacedWithout := each(pacedCPU, postPaced, paced)
 	burstWith, burstWithout := each(burstCPU, postBurst, burst)
@@ -181,7 +192,7 @@ func (b *bench) place(ctx context.Context, s subject, gzip bool) (place, error) 
 
 // room is a room from a number on, with people who talk in it.
 func (s subject) room(path string, rev int64, people []*visitor) place {
-	at := place{subject: s, stream: fmt.Sprintf("%s%s/stream?after=%d", s.base, path, rev), mark: articleMark}
+	at := place{subject: s, stream: fmt.Sprintf("%s%s/stream?after=%d", s.base, path, rev), mark: articleMark, end: "\nid: "}
 	for _, p := range people {
 		at.talkers = append(at.talkers, func(ctx context.Context, text string) error {
 			_, err := p.sayIn(ctx, path, text)
@@ -211,56 +222,56 @@ const talkers = 16
 
 const articleMark = `<article id="m-` // a message is shown
 
-// event reads off Parlor what one message is on a stream, for the bare servers
-// to send the same bytes.
-func (s subject) event(ctx context.Context) ([]byte, error) {
-	v, err := s.guest(ctx, 1)
-	if err != nil {
-		return nil, err
-	}
-	rev, err := v.say(ctx, "What does an event look like?")
-	if err != nil {
-		return nil, err
-	}
-	host := strings.TrimPrefix(s.base, "http://")
-	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", host)
+// event reads off a place what one message is on its stream, for the bare
+// servers to send the same bytes.
+func (at place) event(ctx context.Context) ([]byte, error) {
+	c := &crowd{place: at}
+	conn, err := c.dial(ctx, &net.Dialer{}, 0)
 	if err != nil {
 		return nil, err
 	}
 	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(patience))
-	fmt.Fprintf(conn, "GET %s?after=%d HTTP/1.1\r\nHost: %s\r\nAccept: text/event-stream\r\n\r\n", streamPath, rev, host)
-
 	text := message("abcdefgh", 0, 0)
-	said := false
 	var seen []byte
-	var st stream
+	var s stream
 	errSeen := errors.New("seen") // ends the reading
-	for buffer := make([]byte, 4<<10); ; {
-		n, err := conn.Read(buffer)
-		if err != nil {
-			return nil, err
-		}
-		err = st.feed(buffer[:n], nil, func(event []byte) error {
-			if len(seen) > 0 || bytes.Contains(event, []byte(text)) {
-				seen = append(seen, event...)
-			}
-			if len(seen) > 0 && bytes.Contains(event, []byte("\nid: ")) { // everything up to here was sent
-				return errSeen
-			}
-			return nil
-		})
-		if errors.Is(err, errSeen) {
-			return bytes.ReplaceAll(seen, []byte(text), []byte(textMark)), nil
-		}
-		if err != nil {
-			return nil, err
-		}
-		if st.begun && !said {
-			said = true
-			if _, err := v.say(ctx, text); err != nil {
+	buffer := make([]byte, 64<<10)
+	for began := time.Now(); time.Since(began) < patience; {
+		// It is said again where the stream had begun but was not subscribed.
+		if s.begun && seen == nil {
+			if err := at.talkers[0](ctx, text); err != nil {
 				return nil, err
 			}
 		}
+		_ = conn.SetReadDeadline(time.Now().Add(500 * time.Millisecond))
+		for {
+			n, err := conn.Read(buffer)
+			if errors.Is(err, os.ErrDeadlineExceeded) {
+				break
+			}
+			if err != nil {
+				return nil, err
+			}
+			before := s.begun
+			err = s.feed(buffer[:n], new(pieces), func(event []byte) error {
+				if seen != nil || bytes.Contains(event, []byte(text)) {
+					seen = append(seen, event...)
+				}
+				if seen != nil && bytes.Contains(event, []byte(at.end)) {
+					return errSeen
+				}
+				return nil
+			})
+			if errors.Is(err, errSeen) {
+				return bytes.ReplaceAll(seen, []byte(text), []byte(textMark)), nil
+			}
+			if err != nil {
+				return nil, err
+			}
+			if s.begun && !before {
+				break
+			}
+		}
 	}
+	return nil, errors.New("no event shows what was posted")
 }

@@ -50,6 +50,7 @@ type plan struct {
 	pace    int           // deliveries per second at a steady pace
 	lasts   time.Duration // of that pace, in one round
 	burst   int           // deliveries at full speed, in one round
+	alone   int           // posts to nobody, to measure what a post alone takes
 
 	idle []int         // streams that are opened to read the memory they take
 	rest time.Duration // before it is read
@@ -65,7 +66,7 @@ type plan struct {
 var (
 	short = plan{
 		rounds: 3, each: 1500 * time.Millisecond, clients: []int{1, 64},
-		readers: []int{1000}, pace: 20000, lasts: 2 * time.Second, burst: 150000,
+		readers: []int{1000}, pace: 20000, lasts: 2 * time.Second, burst: 150000, alone: 50,
 		idle: []int{10000}, rest: 10 * time.Second, http2Streams: 1000,
 		mixes: []mix{
 			{readers: 2000, rooms: 20, posts: 50, views: 100, lasts: 10 * time.Second},
@@ -76,7 +77,7 @@ var (
 	}
 	full = plan{
 		rounds: 3, each: 1500 * time.Millisecond, clients: []int{1, 64},
-		readers: []int{1000, 10000}, pace: 20000, lasts: 6 * time.Second, burst: 300000,
+		readers: []int{1000, 10000}, pace: 20000, lasts: 6 * time.Second, burst: 300000, alone: 50,
 		idle: []int{10000, 19000}, rest: 150 * time.Second, http2Streams: 1000,
 		mixes: []mix{
 			{readers: 2000, rooms: 20, posts: 50, views: 100, lasts: 10 * time.Minute},
@@ -107,7 +108,8 @@ var parts = []struct {
 type options struct {
 	plan
 	only     []string  // names of parts; none: all
-	base     string    // a server that runs already; "": one is started
+	base     string    // a Parlor that runs already; "": one is started
+	place    *place    // a place at another server, which is all that is measured
 	database string    // an empty database for the one that is started; "": a private Postgres
 	progress io.Writer // is told what goes on
 }
@@ -123,11 +125,27 @@ func main() {
 	}
 	base := flag.String("base", "", "`URL` of a running Parlor without flood control to measure instead; it gets some thousand messages in its room parlor")
 	only := flag.String("only", "", "measure these `parts`, separated by commas: "+strings.Join(names, ", "))
+	stream := flag.String("stream", "", "`URL` of an event stream of any server to measure instead; needs -post")
+	post := flag.String("post", "", "`URL` that takes messages for that stream")
+	form := flag.String("form", "body={text}&nonce={uuid}", "what is posted there, as a `template` of a form")
+	cookie := flag.String("cookie", "", "`name=value` to send to both")
+	mark := flag.String("mark", "", "`text` that stands before each message in that stream, once; without it our own text is looked for")
+	packed := flag.Bool("gzip", false, "ask for that stream compressed; the server must compress a message once for all readers")
+	readers := flag.Int("readers", 1000, "how many read that stream")
 	long := flag.Bool("full", false, "measure what takes long too: more streams, more history, a mixed load of ten minutes")
 	flag.Parse()
 	opt := options{plan: short, base: *base, progress: os.Stderr}
 	if *long {
 		opt.plan = full
+	}
+	measured := "Parlor"
+	if *stream != "" {
+		at, err := elsewhere(*stream, *post, *form, *cookie, *mark, *packed)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(2)
+		}
+		opt.place, opt.readers, measured = &at, []int{*readers}, "measured"
 	}
 	if *only != "" {
 		opt.only = strings.Split(*only, ",")
@@ -142,7 +160,7 @@ func main() {
 	defer cancel()
 	about, rows, err := run(ctx, opt)
 	if len(rows) > 0 {
-		fmt.Printf("%s\n\n%s", about, table(rows))
+		fmt.Printf("%s\n\n%s", about, table(measured, rows))
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -165,7 +183,7 @@ func run(ctx context.Context, opt options) (about string, rows []row, err error)
 			err = errors.Join(err, end())
 		}
 	}()
-	if opt.base == "" {
+	if opt.place == nil && opt.base == "" {
 		if b.database == "" {
 			fmt.Fprintln(opt.progress, "starting Postgres")
 			if err := b.startPostgres(ctx); err != nil {
@@ -192,6 +210,10 @@ func run(ctx context.Context, opt options) (about string, rows []row, err error)
 			return "", nil, err
 		}
 		b.ends = append(b.ends, s.process.end)
+	}
+	if opt.place != nil {
+		rows, err = b.foreign(ctx, *opt.place, opt.readers[0])
+		return about, rows, err
 	}
 	for _, part := range parts {
 		if len(opt.only) > 0 && !slices.Contains(opt.only, part.name) {

@@ -15,6 +15,9 @@ import (
 // collection, which an idle one has every two minutes. So only a rest longer
 // than that shows what a stream costs for good.
 func (b *bench) memory(ctx context.Context) ([]row, error) {
+	if !b.own() {
+		return nil, errNotOwn
+	}
 	var out []row
 	for _, streams := range b.idle {
 		parlor, err := b.idleStreams(ctx, b.startParlor, streams)
@@ -23,10 +26,14 @@ func (b *bench) memory(ctx context.Context) ([]row, error) {
 		}
 		bare, err := b.idleStreams(ctx, func(ctx context.Context) (subject, error) {
 			s, err := startBare(ctx, bareLoop)
-			if err == nil {
-				err = b.teach(ctx, s)
+			if err != nil {
+				return s, err
 			}
-			return s, err
+			at, err := b.place(ctx, b.parlor, false)
+			if err != nil {
+				return s, err
+			}
+			return s, teach(ctx, at, s)
 		}, streams)
 		if err != nil {
 			return nil, fmt.Errorf("bare write loop: %w", err)

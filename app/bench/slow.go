@@ -2,10 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"math"
 	"net"
+	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -65,6 +69,7 @@ func (b *bench) slow(ctx context.Context) ([]row, error) {
 	mib := func(bytes int64) float64 { return float64(bytes) / (1 << 20) }
 	return append(
 		rows(name, []string{"p50 ms", "p99 ms"}, []target{ratioMost(1.2), ratioMost(1.2)}, measured[1], measured[0]),
+		row{what: name + "cut, as they should be", target: least(float64(b.stuck.stuck)), parlor: measured[1][2], ceiling: math.NaN()},
 		row{what: name + "MiB at most", parlor: mib(peaks[1]), ceiling: mib(peaks[0])},
 		row{what: fmt.Sprintf("%sMiB %v after all have left, ceiling = before anybody came", name, b.rest), parlor: mib(after), ceiling: mib(before)},
 		row{what: name + "KiB per stuck reader at most", target: most(float64(mostWaiting) / 1024),
@@ -97,6 +102,7 @@ func (b *bench) tunnel(ctx context.Context, s subject, stuck int) (sample, error
 		}
 		return err
 	}}
+	conns := make([]net.Conn, 0, stuck)
 	for range stuck {
 		conn, err := c.dial(ctx, dialer, 0)
 		if err != nil {
@@ -106,6 +112,7 @@ func (b *bench) tunnel(ctx context.Context, s subject, stuck int) (sample, error
 		if err := begins(conn); err != nil {
 			return nil, err
 		}
+		conns = append(conns, conn)
 	}
 	for sent := 0; sent < b.stuck.bytes; sent += longMessage {
 		c.expect(1)
@@ -118,7 +125,21 @@ func (b *bench) tunnel(ctx context.Context, s subject, stuck int) (sample, error
 	}
 	every := b.every(readers)
 	latency, err := c.paced(ctx, max(1, int(b.lasts/every)), every)
-	return sample{milliseconds(quantile(latency, 0.5)), milliseconds(quantile(latency, 0.99))}, err
+	if err != nil {
+		return nil, err
+	}
+	var cut atomic.Int64
+	var reading sync.WaitGroup
+	for _, conn := range conns {
+		reading.Go(func() {
+			_ = conn.SetReadDeadline(time.Now().Add(time.Second))
+			if _, err := io.Copy(io.Discard, conn); !errors.Is(err, os.ErrDeadlineExceeded) {
+				cut.Add(1)
+			}
+		})
+	}
+	reading.Wait()
+	return sample{milliseconds(quantile(latency, 0.5)), milliseconds(quantile(latency, 0.99)), float64(cut.Load())}, nil
 }
 
 // longMessage is nearly the longest that Parlor takes, in bytes.

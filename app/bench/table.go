@@ -66,9 +66,10 @@ func (r row) reached() string {
 	return "no"
 }
 
-// table writes rows as an aligned Markdown table.
-func table(rows []row) string {
-	cells := [][]string{{"what", "target", "Parlor", "ceiling", "ratio", "reached"}}
+// table writes rows as an aligned Markdown table, under the name of what was
+// measured.
+func table(measured string, rows []row) string {
+	cells := [][]string{{"what", "target", measured, "ceiling", "ratio", "reached"}}
 	for _, r := range rows {
 		cells = append(cells, []string{r.what, r.target.String(), figure(r.parlor), figure(r.ceiling), figure(r.parlor / r.ceiling), r.reached()})
 	}
