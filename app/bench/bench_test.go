@@ -25,8 +25,9 @@ func TestMain(m *testing.M) {
 }
 
 var tiny = plan{
-	rounds: 1, each: 50 * time.Millisecond, clients: []int{1, 4},
-	readers: []int{20}, pace: 2000, lasts: 50 * time.Millisecond, burst: 100, alone: 5,
+	longest: time.Minute,
+	rounds:  1, each: 50 * time.Millisecond, clients: []int{1, 4},
+	readers: []int{20}, pace: 2000, lasts: 50 * time.Millisecond, burst: 100, ownPosts: 5,
 	idle: []int{20}, rest: time.Millisecond, http2Streams: 5,
 	mixes:   []mix{{readers: 20, rooms: 2, posts: 40, views: 20, lasts: 200 * time.Millisecond}},
 	stuck:   stuck{readers: 12, stuck: 4, bytes: 1300 << 10},
@@ -40,15 +41,15 @@ func TestEveryFigureIsMeasured(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, part := range []string{"fan-out", "memory", "page", "post", "all at once", "stuck", "history", "start", "HTTP/2"} {
-		if !slices.ContainsFunc(rows, func(r row) bool { return strings.Contains(r.what, part) }) {
+	for _, part := range []string{"fan-out", "memory", "room page", "post", "all at once", "stuck", "history", "start", "HTTP/2"} {
+		if !slices.ContainsFunc(rows, func(r row) bool { return strings.Contains(r.group, part) }) {
 			t.Errorf("nothing is measured of: %s", part)
 		}
 	}
 	for _, r := range rows {
 		switch {
 		case r.note != "":
-			t.Logf("%s: %s", r.what, r.note)
+			t.Logf("%s: %s", r.group, r.note)
 			continue
 		case strings.Contains(r.what, "queries"):
 			continue // the tests' cluster does not count them
@@ -61,11 +62,11 @@ func TestEveryFigureIsMeasured(t *testing.T) {
 		}
 		for _, f := range []float64{r.parlor, r.ceiling} {
 			if !(f > 0) && !math.IsNaN(f) || math.IsInf(f, 0) {
-				t.Errorf("%s: %v, ceiling %v", r.what, r.parlor, r.ceiling)
+				t.Errorf("%s: %s: %v, ceiling %v", r.group, r.what, r.parlor, r.ceiling)
 			}
 		}
 		if r.target.ofRatio && math.IsNaN(r.parlor/r.ceiling) || math.IsNaN(r.parlor) {
-			t.Errorf("%s is missing", r.what)
+			t.Errorf("%s: %s is missing", r.group, r.what)
 		}
 	}
 	if t.Failed() {
@@ -75,16 +76,18 @@ func TestEveryFigureIsMeasured(t *testing.T) {
 
 func TestTableSaysWhatWasReached(t *testing.T) {
 	got := table("Parlor", []row{
-		{what: "µs of a thing", target: ratioMost(1.4), parlor: 1234.5, ceiling: 12.345},
-		{what: "x", target: least(0.5), parlor: 0.5, ceiling: math.NaN()},
-		notMeasured("y", most(40), "no TLS"),
+		{group: "things", what: "µs of a thing", target: ratioMost(1.4), parlor: 1234.5, ceiling: 12.345},
+		alone("things", "x", least(0.5), 0.5),
+		notMeasured("more", "y", most(40), "no TLS"),
 	})
 	want := "" +
 		"| what          | target  | Parlor | ceiling | ratio | reached              |\n" +
 		"|---------------|---------|-------:|--------:|------:|----------------------|\n" +
+		"| **things**    |         |        |         |       |                      |\n" +
 		"| µs of a thing | ≤ 1.4 × |   1234 |    12.3 |   100 | no                   |\n" +
-		"| x             | ≥ 0.5   |   0.50 |       – |     – | yes                  |\n" +
-		"| y             | ≤ 40    |      – |       – |     – | not measured: no TLS |\n"
+		"| x             | ≥ 0.5   |   0.50 |         |       | yes                  |\n" +
+		"| **more**      |         |        |         |       |                      |\n" +
+		"| y             | ≤ 40    |        |         |       | not measured: no TLS |\n"
 	if got != want {
 		t.Errorf("got\n%swant\n%s", got, want)
 	}

@@ -401,8 +401,11 @@ func (c *crowd) expect(messages int) {
 	c.missing.Store(int64(messages * len(c.members)))
 }
 
-// patience is how long the last message may take to reach everybody.
-var patience = 30 * time.Second
+// patience is how long anything may take to begin, and lastDelivery how long
+// the last message may take to reach everybody.
+const patience = 30 * time.Second
+
+var lastDelivery = patience
 
 // wait returns when everybody has every message that was expected.
 func (c *crowd) wait(ctx context.Context) error {
@@ -416,7 +419,7 @@ func (c *crowd) wait(ctx context.Context) error {
 		return err
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-time.After(patience):
+	case <-time.After(lastDelivery):
 		return fmt.Errorf("%d deliveries are missing", c.missing.Load())
 	}
 }

@@ -81,15 +81,15 @@ func (b *bench) fanOutTo(ctx context.Context, readers int) ([]row, error) {
 	if !b.own() {
 		names, targets = names[:3], targets[:3]
 	}
-	name := fmt.Sprintf("fan-out to %d, ", readers)
-	out := rows(name, names, targets, measured[0], measured[1])
-	out = append(out, rows(name+"ceiling = Go handler, ", names, nil, measured[0], measured[2])...)
+	name := fmt.Sprintf("fan-out to %d", readers)
+	out := rows(name+"; ceiling: a bare write loop", names, targets, measured[0], measured[1])
+	out = append(out, rows(name+"; ceiling: a Go handler with channel and flush", names, nil, measured[0], measured[2])...)
 	if !packed {
-		return append(out, notMeasured(name+"compressed", ratioMost(1.4), errNotCompressed.Error())), nil
+		return append(out, notMeasured(name+", compressed", names[3], ratioMost(1.4), errNotCompressed.Error())), nil
 	}
-	out = append(out, rows(name+"compressed, ", names, targets, measured[4], measured[3])...)
+	out = append(out, rows(name+", compressed; ceiling: a write loop, compressed", names, targets, measured[4], measured[3])...)
 	noWorse := []target{none, ratioMost(1.05), ratioLeast(0.95), ratioMost(1.05), none, ratioMost(1.05), none}
-	return append(out, rows(name+"compressed, ceiling = Parlor's plain, ", names, noWorse[:len(names)], measured[4], measured[0])...), nil
+	return append(out, rows(name+", compressed; ceiling: Parlor, not compressed", names, noWorse[:len(names)], measured[4], measured[0])...), nil
 }
 
 // figures are the names of what talk measures.
@@ -124,11 +124,11 @@ func (b *bench) talk(ctx context.Context, at place, readers int) (sample, error)
 		return (at.cpu() - before), err
 	}
 	const between = 10 * time.Millisecond
-	postPaced, err := costs(func() error { _, err := empty.paced(ctx, b.alone, between); return err })
+	postPaced, err := costs(func() error { _, err := empty.paced(ctx, b.ownPosts, between); return err })
 	if err != nil {
 		return nil, err
 	}
-	postBurst, err := costs(func() error { _, err := empty.burst(ctx, b.alone); return err })
+	postBurst, err := costs(func() error { _, err := empty.burst(ctx, b.ownPosts); return err })
 	if err != nil {
 		return nil, err
 	}
@@ -153,7 +153,7 @@ func (b *bench) talk(ctx context.Context, at place, readers int) (sample, error)
 	burstCPU := at.cpu() - before
 	each := func(whole, posts time.Duration, messages int) (with, without float64) {
 		n := float64(messages * readers)
-		return microseconds(whole) / n, (microseconds(whole) - microseconds(posts)*float64(messages)/float64(b.alone)) / n
+		return microseconds(whole) / n, (microseconds(whole) - microseconds(posts)*float64(messages)/float64(b.ownPosts)) / n
 	}
 	pacedWith, pacedWithout := each(pacedCPU, postPaced, paced)
 	burstWith, burstWithout := each(burstCPU, postBurst, burst)

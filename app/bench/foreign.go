@@ -27,7 +27,7 @@ func (b *bench) foreign(ctx context.Context, at place, readers int) ([]row, erro
 	if err != nil {
 		return nil, err
 	}
-	return rows(fmt.Sprintf("fan-out to %d, ", readers), b.figures(readers)[:3], nil, measured[0], measured[1]), nil
+	return rows(fmt.Sprintf("fan-out to %d; ceiling: a bare write loop", readers), b.figures(readers)[:3], nil, measured[0], measured[1]), nil
 }
 
 // elsewhere is a place as the flags describe it.

@@ -92,8 +92,8 @@ func TestAnyServerCanBeMeasured(t *testing.T) {
 }
 
 func TestAMissingMessageEndsTheRun(t *testing.T) {
-	defer func(was time.Duration) { patience = was }(patience)
-	patience = time.Second
+	defer func(was time.Duration) { lastDelivery = was }(lastDelivery)
+	lastDelivery = time.Second
 	_, err := measureRadio(t, func(tuned chan string, event string) {
 		if !strings.Contains(event, " 000003 ") {
 			tuned <- event

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"math"
 	"net/http"
 	"os/exec"
 	"path/filepath"
@@ -21,11 +20,11 @@ func (b *bench) http2(ctx context.Context) ([]row, error) {
 	if !b.own() {
 		return nil, errNotOwn
 	}
-	name := fmt.Sprintf("memory, %d idle streams, HTTP/2 with TLS: ", b.http2Streams)
-	first := fmt.Sprintf("%sKiB per stream after %v", name, b.rest)
+	name := fmt.Sprintf("memory of %d idle streams, HTTP/2 with TLS", b.http2Streams)
+	first := fmt.Sprintf("KiB per stream after %v", b.rest)
 	help, _ := exec.CommandContext(ctx, b.binary, "-h").CombinedOutput()
 	if !strings.Contains(string(help), "PARLOR_TLS)") {
-		return []row{notMeasured(first, most(40), "there is no PARLOR_TLS yet")}, nil
+		return []row{notMeasured(name, first, most(40), "there is no PARLOR_TLS yet")}, nil
 	}
 	plain, err := b.place(ctx, b.parlor, false) // the same room
 	if err != nil {
@@ -87,7 +86,7 @@ func (b *bench) http2(ctx context.Context) ([]row, error) {
 	}
 	each := func(bytes int64) float64 { return float64(bytes-before) / 1024 / float64(b.http2Streams) }
 	return []row{
-		{what: first, target: most(40), parlor: each(s.resident()), ceiling: math.NaN()},
-		{what: name + "KiB per stream at most", parlor: each(s.highest()), ceiling: math.NaN()},
+		alone(name, first, most(40), each(s.resident())),
+		alone(name, "KiB per stream at most", none, each(s.highest())),
 	}, nil
 }

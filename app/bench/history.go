@@ -5,7 +5,6 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"math"
 	"math/rand/v2"
 	"net"
 	"net/url"
@@ -51,7 +50,7 @@ func (b *bench) longHistory(ctx context.Context) ([]row, error) {
 	defer large.process.end()
 
 	var out []row
-	name := fmt.Sprintf("history of %d in %d rooms, ceiling = of %d: ", b.history.messages, b.history.rooms, smallHistory.messages)
+	name := fmt.Sprintf("history of %d messages in %d rooms; ceiling: of %d", b.history.messages, b.history.rooms, smallHistory.messages)
 	for _, thing := range []struct {
 		name   string
 		target target
@@ -75,7 +74,7 @@ func (b *bench) longHistory(ctx context.Context) ([]row, error) {
 		{fmt.Sprintf("resume after %d", shortGap), ratioMost(1.3), func(h *house) func() error {
 			return func() error { return h.resume(ctx, shortGap, shortGap) }
 		}},
-		{fmt.Sprintf("resume after %d, there after %d", b.history.missed, smallHistory.messages/4), ratioMost(1.3), func(h *house) func() error {
+		{fmt.Sprintf("resume after %d, beside %d", b.history.missed, smallHistory.messages/4), ratioMost(1.3), func(h *house) func() error {
 			return func() error { return h.resume(ctx, min(b.history.missed, h.inRoom/2), 0) }
 		}},
 	} {
@@ -91,11 +90,10 @@ func (b *bench) longHistory(ctx context.Context) ([]row, error) {
 		}
 		slices.Sort(took[0])
 		slices.Sort(took[1])
-		out = append(out, row{what: name + thing.name + ", p50 ms", target: thing.target,
+		out = append(out, row{group: name, what: thing.name + ": p50 ms", target: thing.target,
 			parlor: milliseconds(quantile(took[0], 0.5)), ceiling: milliseconds(quantile(took[1], 0.5))})
 	}
-	return append(out, row{what: name + fmt.Sprintf("resume after %d, KB sent", b.history.missed), target: most(300),
-		parlor: float64(large.resumed) / 1000, ceiling: math.NaN()}), nil
+	return append(out, alone(name, fmt.Sprintf("resume after %d: KB sent", b.history.missed), most(300), float64(large.resumed)/1000)), nil
 }
 
 // house is a Parlor with a history.

@@ -124,17 +124,3 @@ func alternate(rounds int, measures ...func() (sample, error)) ([]sample, error)
 	}
 	return medians, nil
 }
-
-// rows puts names and targets to the figures of two samples. Without targets
-// there is nothing to reach.
-func rows(name string, names []string, targets []target, parlor, ceiling sample) []row {
-	var out []row
-	for i := range names {
-		r := row{what: name + names[i], parlor: parlor[i], ceiling: ceiling[i]}
-		if targets != nil {
-			r.target = targets[i]
-		}
-		out = append(out, r)
-	}
-	return out
-}

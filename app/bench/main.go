@@ -42,15 +42,17 @@ import (
 
 // plan is how much is measured. Everything is bounded by it.
 type plan struct {
+	longest time.Duration // the whole may take, whatever happens
+
 	rounds  int           // Parlor, ceiling, Parlor, ceiling, ...; the median counts
 	each    time.Duration // how long one of them lasts for page and post
 	clients []int         // who post at the same time
 
-	readers []int         // open streams in the room
-	pace    int           // deliveries per second at a steady pace
-	lasts   time.Duration // of that pace, in one round
-	burst   int           // deliveries at full speed, in one round
-	alone   int           // posts to nobody, to measure what a post alone takes
+	readers  []int         // open streams in the room
+	pace     int           // deliveries per second at a steady pace
+	lasts    time.Duration // of that pace, in one round
+	burst    int           // deliveries at full speed, in one round
+	ownPosts int           // posts to nobody, to measure what a post alone takes
 
 	idle []int         // streams that are opened to read the memory they take
 	rest time.Duration // before it is read
@@ -65,8 +67,9 @@ type plan struct {
 
 var (
 	short = plan{
-		rounds: 3, each: 1500 * time.Millisecond, clients: []int{1, 64},
-		readers: []int{1000}, pace: 20000, lasts: 2 * time.Second, burst: 150000, alone: 50,
+		longest: 10 * time.Minute,
+		rounds:  3, each: 1500 * time.Millisecond, clients: []int{1, 64},
+		readers: []int{1000}, pace: 20000, lasts: 2 * time.Second, burst: 150000, ownPosts: 50,
 		idle: []int{10000}, rest: 10 * time.Second, http2Streams: 1000,
 		mixes: []mix{
 			{readers: 2000, rooms: 20, posts: 50, views: 100, lasts: 10 * time.Second},
@@ -76,8 +79,9 @@ var (
 		history: history{messages: 400000, rooms: 1000, missed: 100000, times: 150},
 	}
 	full = plan{
-		rounds: 3, each: 1500 * time.Millisecond, clients: []int{1, 64},
-		readers: []int{1000, 10000}, pace: 20000, lasts: 6 * time.Second, burst: 300000, alone: 50,
+		longest: 2 * time.Hour,
+		rounds:  3, each: 1500 * time.Millisecond, clients: []int{1, 64},
+		readers: []int{1000, 10000}, pace: 20000, lasts: 6 * time.Second, burst: 300000, ownPosts: 50,
 		idle: []int{10000, 19000}, rest: 150 * time.Second, http2Streams: 1000,
 		mixes: []mix{
 			{readers: 2000, rooms: 20, posts: 50, views: 100, lasts: 10 * time.Minute},
@@ -170,6 +174,8 @@ func main() {
 
 // run starts what is needed, measures, and ends all of it. about says on what.
 func run(ctx context.Context, opt options) (about string, rows []row, err error) {
+	ctx, cancel := context.WithTimeout(ctx, opt.longest)
+	defer cancel()
 	dir, err := os.MkdirTemp("", "parlor-bench-")
 	if err != nil {
 		return "", nil, err

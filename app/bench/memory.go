@@ -38,7 +38,7 @@ func (b *bench) memory(ctx context.Context) ([]row, error) {
 		if err != nil {
 			return nil, fmt.Errorf("bare write loop: %w", err)
 		}
-		name := fmt.Sprintf("memory, %d idle streams, ceiling = write loop: ", streams)
+		name := fmt.Sprintf("memory of %d idle streams; ceiling: a bare write loop", streams)
 		out = append(out, rows(name, []string{
 			fmt.Sprintf("KiB per stream after %v", b.rest), "KiB per stream at most", "MiB of the process without streams",
 		}, []target{most(4), none, none}, parlor, bare)...)

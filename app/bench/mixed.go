@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"fmt"
 	"io"
-	"math"
 	mrand "math/rand/v2"
 	"net/http"
 	"slices"
@@ -41,7 +40,7 @@ func (b *bench) mixed(ctx context.Context) ([]row, error) {
 	for _, m := range b.mixes {
 		more, err := b.mix(ctx, m)
 		if err != nil {
-			return nil, fmt.Errorf("%d rooms: %w", m.rooms, err)
+			return nil, fmt.Errorf("with %d rooms: %w", m.rooms, err)
 		}
 		out = append(out, more...)
 	}
@@ -154,19 +153,19 @@ func (b *bench) mix(ctx context.Context, m mix) ([]row, error) {
 	if m.lasts >= 5*time.Minute { // before, memory has not found its size
 		growth = ratioMost(1.1)
 	}
-	name := fmt.Sprintf("all at once for %v, %d streams, %d room(s), %d posts/s, %d views/s: ", m.lasts, m.readers, m.rooms, m.posts, m.views)
-	own := func(what string, t target, f float64) row {
-		return row{what: name + what, target: t, parlor: f, ceiling: math.NaN()}
+	name := fmt.Sprintf("all at once for %v: %d streams, %d posts/s, %d views/s, typing, presence; in %d rooms", m.lasts, m.readers, m.posts, m.views, m.rooms)
+	if m.rooms == 1 {
+		name = strings.TrimSuffix(name, "1 rooms") + "one room"
 	}
 	mib := func(bytes int64) float64 { return float64(bytes) / (1 << 20) }
 	return []row{
-		own("post to screen, p50 ms", none, milliseconds(quantile(latency, 0.5))),
-		own("post to screen, p99 ms", most(100), milliseconds(quantile(latency, 0.99))),
-		own("post acknowledged, p99 ms", none, milliseconds(quantile(took.posts, 0.99))),
-		own("page, p99 ms", none, milliseconds(quantile(took.views, 0.99))),
-		own("MiB before the streams", none, mib(before)),
-		own("MiB at the beginning", none, mib(begin)),
-		{what: name + "MiB at the end, ceiling = in the middle", target: growth, parlor: mib(end), ceiling: mib(middle)},
+		alone(name, "post to screen, p50 ms", none, milliseconds(quantile(latency, 0.5))),
+		alone(name, "post to screen, p99 ms", most(100), milliseconds(quantile(latency, 0.99))),
+		alone(name, "post acknowledged, p99 ms", none, milliseconds(quantile(took.posts, 0.99))),
+		alone(name, "page, p99 ms", none, milliseconds(quantile(took.views, 0.99))),
+		alone(name, "MiB before the streams", none, mib(before)),
+		alone(name, "MiB at the beginning", none, mib(begin)),
+		{group: name, what: "MiB at the end, beside in the middle", target: growth, parlor: mib(end), ceiling: mib(middle)},
 	}, nil
 }
 

@@ -51,13 +51,13 @@ func (b *bench) page(ctx context.Context) ([]row, error) {
 		if err != nil {
 			return nil, err
 		}
-		name := "page, " + reader.who + ": "
+		name := "room page, " + reader.who + "; ceiling: the same bytes by a bare handler"
 		names := []string{"per second", "p99 ms", "CPU µs"}
 		if !b.own() {
 			names = names[:2]
 		}
 		out = append(out, rows(name, names, []target{ratioLeast(reader.ratio), none, none}, measured[0], measured[1])...)
-		out = append(out, row{what: name + "KB on the wire, ceiling = gzip -6 of the whole", target: ratioMost(1.5),
+		out = append(out, row{group: name, what: "KB on the wire, beside gzip -6 of the whole", target: ratioMost(1.5),
 			parlor: float64(len(body)) / 1000, ceiling: float64(zipped(plain)) / 1000})
 		queries, err := b.queries(ctx, func() error {
 			for range queriedViews {
@@ -70,7 +70,7 @@ func (b *bench) page(ctx context.Context) ([]row, error) {
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, row{what: name + "queries per view", target: most(reader.queries), parlor: queries / queriedViews, ceiling: math.NaN()})
+		out = append(out, alone(name, "queries per view", most(reader.queries), queries/queriedViews))
 	}
 	return out, nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
-	"math"
 
 	"parlor/app/chat"
 	"parlor/db"
@@ -35,16 +34,16 @@ func (b *bench) post(ctx context.Context) ([]row, error) {
 		if err != nil {
 			return nil, err
 		}
-		name := fmt.Sprintf("post, %d at a time, ceiling = a transaction each: ", clients)
+		name := fmt.Sprintf("post, %d at a time; ceiling: a transaction each, without HTTP", clients)
 		targets := []target{most(2), none, none}
 		if clients > 1 {
 			targets = []target{none, none, ratioLeast(5)}
 		}
 		out = append(out, rows(name, []string{"p50 ms", "p99 ms", "per second"}, targets, measured[0], measured[1])...)
 		if clients > 1 {
-			out = append(out, row{what: fmt.Sprintf("post, %d at a time: per second", clients), target: least(6000), parlor: measured[0][2], ceiling: math.NaN()})
+			out = append(out, alone(name, "per second, at all", least(6000), measured[0][2]))
 		}
-		out = append(out, row{what: fmt.Sprintf("post, %d at a time: CPU µs of Parlor", clients), parlor: measured[0][3], ceiling: math.NaN()})
+		out = append(out, alone(name, "CPU µs of Parlor", none, measured[0][3]))
 	}
 	return out, nil
 }

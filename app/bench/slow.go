@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"net"
 	"os"
 	"strings"
@@ -65,15 +64,14 @@ func (b *bench) slow(ctx context.Context) ([]row, error) {
 		return nil, ctx.Err()
 	}
 	after := s.resident()
-	name := fmt.Sprintf("%d readers, %d more stuck, ceiling = none stuck: ", b.stuck.readers-b.stuck.stuck, b.stuck.stuck)
+	name := fmt.Sprintf("%d readers and %d stuck ones; ceiling: without these", b.stuck.readers-b.stuck.stuck, b.stuck.stuck)
 	mib := func(bytes int64) float64 { return float64(bytes) / (1 << 20) }
 	return append(
 		rows(name, []string{"p50 ms", "p99 ms"}, []target{ratioMost(1.2), ratioMost(1.2)}, measured[1], measured[0]),
-		row{what: name + "cut, as they should be", target: least(float64(b.stuck.stuck)), parlor: measured[1][2], ceiling: math.NaN()},
-		row{what: name + "MiB at most", parlor: mib(peaks[1]), ceiling: mib(peaks[0])},
-		row{what: fmt.Sprintf("%sMiB %v after all have left, ceiling = before anybody came", name, b.rest), parlor: mib(after), ceiling: mib(before)},
-		row{what: name + "KiB per stuck reader at most", target: most(float64(mostWaiting) / 1024),
-			parlor: float64(peaks[1]-peaks[0]) / 1024 / float64(b.stuck.stuck), ceiling: math.NaN()},
+		alone(name, "stuck ones cut", least(float64(b.stuck.stuck)), measured[1][2]),
+		row{group: name, what: "MiB at most", parlor: mib(peaks[1]), ceiling: mib(peaks[0])},
+		row{group: name, what: fmt.Sprintf("MiB %v after all have left, beside before", b.rest), parlor: mib(after), ceiling: mib(before)},
+		alone(name, "KiB per stuck reader at most", most(float64(mostWaiting)/1024), float64(peaks[1]-peaks[0])/1024/float64(b.stuck.stuck)),
 	), nil
 }
 

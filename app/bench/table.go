@@ -10,15 +10,35 @@ import (
 
 // row is one line of the table. A figure that is NaN was not measured.
 type row struct {
+	group           string // what belongs together, and what the ceiling is
 	what            string
 	target          target
 	parlor, ceiling float64
 	note            string // why it was not measured
 }
 
+// rows puts names and targets to the figures of two samples. Without targets
+// there is nothing to reach.
+func rows(group string, names []string, targets []target, parlor, ceiling sample) []row {
+	var out []row
+	for i, name := range names {
+		r := row{group: group, what: name, parlor: parlor[i], ceiling: ceiling[i]}
+		if targets != nil {
+			r.target = targets[i]
+		}
+		out = append(out, r)
+	}
+	return out
+}
+
+// alone is a row that has no ceiling.
+func alone(group, what string, t target, f float64) row {
+	return row{group: group, what: what, target: t, parlor: f, ceiling: math.NaN()}
+}
+
 // notMeasured is a row without figures, and the reason.
-func notMeasured(what string, t target, why string) row {
-	return row{what, t, math.NaN(), math.NaN(), why}
+func notMeasured(group, what string, t target, why string) row {
+	return row{group, what, t, math.NaN(), math.NaN(), why}
 }
 
 // target is what a row has to reach: a bound on Parlor's own figure or on its
@@ -67,10 +87,15 @@ func (r row) reached() string {
 }
 
 // table writes rows as an aligned Markdown table, under the name of what was
-// measured.
+// measured. Each group has a heading of its own.
 func table(measured string, rows []row) string {
 	cells := [][]string{{"what", "target", measured, "ceiling", "ratio", "reached"}}
+	group := ""
 	for _, r := range rows {
+		if r.group != group {
+			group = r.group
+			cells = append(cells, []string{"**" + group + "**", "", "", "", "", ""})
+		}
 		cells = append(cells, []string{r.what, r.target.String(), figure(r.parlor), figure(r.ceiling), figure(r.parlor / r.ceiling), r.reached()})
 	}
 	wide := make([]int, len(cells[0]))
@@ -108,7 +133,7 @@ func table(measured string, rows []row) string {
 func figure(f float64) string {
 	switch {
 	case math.IsNaN(f) || math.IsInf(f, 0):
-		return "–"
+		return ""
 	case math.Abs(f) >= 100:
 		return fmt.Sprintf("%.0f", f)
 	case math.Abs(f) >= 10:
