@@ -181,7 +181,7 @@ func run(ctx context.Context, opt options) (about string, rows []row, err error)
 		return "", nil, err
 	}
 	defer os.RemoveAll(dir)
-	about = fmt.Sprintf("%s, %d cores, %s %s/%s", time.Now().Format(time.DateOnly), runtime.NumCPU(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	about = fmt.Sprintf("%s, %d cores, load before %s, %s %s/%s", time.Now().Format(time.DateOnly), runtime.NumCPU(), loadAverage(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 
 	b := &bench{plan: opt.plan, dir: dir, parlor: subject{base: opt.base}, database: opt.database, progress: opt.progress}
 	defer func() {

@@ -49,3 +49,10 @@ func highestMemory(pid int) int64 {
 	}
 	return 0
 }
+
+// loadAverage is how many threads wanted to run in the last minute.
+func loadAverage() string {
+	text, _ := os.ReadFile("/proc/loadavg")
+	load, _, _ := strings.Cut(string(text), " ")
+	return load
+}

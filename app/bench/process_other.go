@@ -16,3 +16,5 @@ func processorTime(int) time.Duration { return 0 }
 func residentMemory(int) int64 { return 0 }
 
 func highestMemory(int) int64 { return 0 }
+
+func loadAverage() string { return "unknown" }
