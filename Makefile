@@ -1,7 +1,7 @@
 # The habits of the project. `make` alone prints them.
 
 .DEFAULT_GOAL := help
-.PHONY: help generate build run dev test check bench screenshots browser
+.PHONY: help generate build run dev test check bench bench-full screenshots browser
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,9 +33,13 @@ check: ## formatting, vet, and that what is generated is fresh
 	@go tool templ fmt -fail views >/dev/null || { echo "run: go tool templ fmt views"; exit 1; }
 	@go vet ./...
 
-bench: generate ## measure: page, post, fan-out, against a bare handler in the same run
+bench: generate ## measure against bare servers in the same run, in 5 minutes (ARGS="-only fanout,page", ARGS=-h explains)
 	@sh db/postgres/install.sh
 	@go run ./app/bench $(ARGS)
+
+bench-full: generate ## the same with 10,000 and 19,000 streams, 10 million messages and 10 minutes of mixed load
+	@sh db/postgres/install.sh
+	@ulimit -n 20000; go run ./app/bench -full $(ARGS)
 
 screenshots: generate ## make the pictures of the README anew
 	@sh app/e2e/install.sh

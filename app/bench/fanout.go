@@ -1,362 +1,277 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
-	"slices"
-	"strconv"
-	"strings"
-	"sync"
-	"sync/atomic"
+	"os"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 )
 
 // fanOut measures a room in which everybody reads what one person writes at a
 // steady pace, and then what many write as fast as they can. A message counts
-// as delivered when a subscriber has the whole event that shows it.
+// as delivered when a reader has the whole event that shows it.
 func (b *bench) fanOut(ctx context.Context) ([]row, error) {
-	event, err := b.parlor.event(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("see an event: %w", err)
-	}
-	if err := b.bare.keep(ctx, streamPath, event); err != nil {
-		return nil, err
-	}
-	parlor, err := b.gather(ctx, b.parlor)
+	at, err := b.place(ctx, b.parlor, false)
 	if err != nil {
 		return nil, err
 	}
-	defer parlor.leave()
-	bare, err := b.gather(ctx, b.bare)
-	if err != nil {
-		return nil, fmt.Errorf("bare: %w", err)
-	}
-	defer bare.leave()
-	measured, err := alternate(b.rounds,
-		func() (sample, error) { return b.talk(ctx, parlor) },
-		func() (sample, error) { return b.talk(ctx, bare) })
-	if err != nil {
+	if err := teach(ctx, at, b.bare, b.loop); err != nil {
 		return nil, err
 	}
-	name := fmt.Sprintf("fan-out to %d, ", b.subscribers)
-	pace, speed := name+fmt.Sprintf("%.0f messages a second: ", 1/b.every.Seconds()), name+"full speed: "
-	names := []string{pace + "p50 ms", pace + "p99 ms", speed + "deliveries per second"}
-	if !b.own() {
-		return rows(names, measured[0], measured[1]), nil
-	}
-	names = append(names, pace+"server's µs of CPU per delivery", speed+"server's µs of CPU per delivery")
-	return append(rows(names, measured[0], measured[1]),
-		row{name + "idle: server's KB of memory per stream", parlor.memory, bare.memory}), nil
-}
-
-// talk is one round: some messages at a steady pace, for the latency, and some
-// at full speed, for the rate.
-func (b *bench) talk(ctx context.Context, c *crowd) (sample, error) {
-	before := c.at.cpu()
-	c.expect(b.paced)
-	tick := time.NewTicker(b.every)
-	defer tick.Stop()
-	for range b.paced {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
-		if err := c.say(ctx, 0); err != nil {
-			return nil, err
-		}
-	}
-	if err := c.wait(ctx); err != nil {
-		return nil, err
-	}
-	latency, pacedCPU := c.latencies(), c.at.cpu()-before
-
-	before = c.at.cpu()
-	c.expect(b.burst)
-	began := time.Now()
-	if err := share(ctx, len(c.talkers), b.burst, c.say); err != nil {
-		return nil, err
-	}
-	if err := c.wait(ctx); err != nil {
-		return nil, err
-	}
-	took, burstCPU := time.Since(began), c.at.cpu()-before
-	return sample{
-		milliseconds(quantile(latency, 0.5)), milliseconds(quantile(latency, 0.99)),
-		float64(b.burst*b.subscribers) / took.Seconds(),
-		microseconds(pacedCPU / time.Duration(b.paced*b.subscribers)),
-		microseconds(burstCPU / time.Duration(b.burst*b.subscribers)),
-	}, nil
-}
-
-// event reads off Parlor what one message is on a stream, for the bare server
-// to send the same bytes.
-func (s subject) event(ctx context.Context) ([]byte, error) {
-	v, err := s.guest(ctx, 1)
-	if err != nil {
-		return nil, err
-	}
-	rev, err := v.say(ctx, "What does an event look like?")
-	if err != nil {
-		return nil, err
-	}
-	st, err := open(ctx, s, rev)
-	if err != nil {
-		return nil, err
-	}
-	defer st.conn.Close()
-	text := message(0, 0)
-	if _, err := v.say(ctx, text); err != nil {
-		return nil, err
-	}
-	var seen []byte
-	for {
-		event, err := st.next()
+	var out []row
+	for _, readers := range b.readers {
+		more, err := b.fanOutTo(ctx, readers)
 		if err != nil {
 			return nil, err
 		}
-		if seen != nil || bytes.Contains(event, articleMark) {
-			seen = append(seen, event...)
-		}
-		if seen != nil && bytes.Contains(event, cursorMark) {
-			return bytes.ReplaceAll(seen, []byte(text), []byte(textMark)), nil
-		}
+		out = append(out, more...)
 	}
+	return out, nil
 }
 
-var (
-	articleMark = []byte(`<article id="m-`) // a message is shown
-	cursorMark  = []byte("\nid: ")          // everything up to here was sent
-	numberMark  = []byte("measured ")       // our text begins
-)
-
-// stream is an open event stream over a connection of its own.
-type stream struct {
-	conn   net.Conn
-	body   *bufio.Reader // of the response, without the framing of HTTP
-	buffer []byte        // of an event
-}
-
-// open subscribes to the room from a number on and reads until the stream has
-// caught up. It is closed when ctx ends.
-func open(ctx context.Context, s subject, after int64) (*stream, error) {
-	host := strings.TrimPrefix(s.base, "http://")
-	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", host)
+// teach shows bare servers what a message is at a place.
+func teach(ctx context.Context, at place, bare ...subject) error {
+	event, err := at.event(ctx)
 	if err != nil {
-		return nil, err
+		return fmt.Errorf("see an event of %s: %w", at.stream, err)
 	}
-	context.AfterFunc(ctx, func() { conn.Close() })
-	fmt.Fprintf(conn, "GET %s?after=%d HTTP/1.1\r\nHost: %s\r\nAccept: text/event-stream\r\n\r\n", streamPath, after, host)
-	resp, err := http.ReadResponse(bufio.NewReaderSize(conn, 4<<10), nil)
-	if err == nil && resp.StatusCode != http.StatusOK {
-		err = fmt.Errorf("GET %s: %s", streamPath, resp.Status)
-	}
-	if err != nil {
-		conn.Close()
-		return nil, err
-	}
-	st := &stream{conn: conn, body: bufio.NewReaderSize(resp.Body, 4<<10)}
-	for {
-		event, err := st.next()
-		if err != nil {
-			conn.Close()
-			return nil, err
-		}
-		if bytes.Contains(event, cursorMark) {
-			return st, nil
-		}
-	}
-}
-
-// next reads a whole event. It is valid until the next one.
-func (s *stream) next() ([]byte, error) {
-	s.buffer = s.buffer[:0]
-	for {
-		line, err := s.body.ReadSlice('\n')
-		s.buffer = append(s.buffer, line...)
-		if errors.Is(err, bufio.ErrBufferFull) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		if len(line) == 1 && len(s.buffer) > 1 {
-			return s.buffer, nil
-		}
-	}
-}
-
-// crowd are all who read the room, and those who talk in it.
-type crowd struct {
-	at      subject
-	began   time.Time
-	talkers []*visitor
-	members []*member
-	memory  float64 // KB per stream
-
-	said    atomic.Int64 // messages so far
-	missing atomic.Int64 // deliveries
-	done    chan struct{}
-	failed  chan error
-	leaving atomic.Bool
-	reading sync.WaitGroup
-}
-
-// member is one who reads, with what came since the last expect.
-type member struct {
-	*stream
-	seen []bool // by number of the message
-	took []time.Duration
-}
-
-// gather opens the streams and sees what they cost while nothing happens.
-func (b *bench) gather(ctx context.Context, at subject) (*crowd, error) {
-	c := &crowd{
-		at: at, began: time.Now(), members: make([]*member, b.subscribers),
-		done: make(chan struct{}, 1), failed: make(chan error, b.subscribers),
-	}
-	var err error
-	if c.talkers, err = at.guests(ctx, manyClients); err != nil {
-		return nil, err
-	}
-	rev, err := c.talkers[0].say(ctx, "Here we go.")
-	if err != nil {
-		return nil, err
-	}
-	before := at.resident()
-	var group errgroup.Group
-	group.SetLimit(32)
-	for i := range c.members {
-		group.Go(func() error {
-			st, err := open(ctx, at, rev)
-			if err == nil {
-				c.members[i] = &member{stream: st, seen: make([]bool, b.rounds*(b.paced+b.burst))}
-			}
-			return err
-		})
-	}
-	if err := group.Wait(); err != nil {
-		c.leave()
-		return nil, fmt.Errorf("open %d streams: %w", b.subscribers, err)
-	}
-	for i, m := range c.members {
-		c.reading.Go(func() {
-			if err := c.read(m); err != nil && !c.leaving.Load() {
-				c.failed <- fmt.Errorf("subscriber %d: %w", i, err)
-			}
-		})
-	}
-	time.Sleep(b.idle)
-	c.memory = float64(at.resident()-before) / float64(b.subscribers) / 1000
-	return c, nil
-}
-
-// leave closes the streams and waits for their readers.
-func (c *crowd) leave() {
-	c.leaving.Store(true)
-	for _, m := range c.members {
-		if m != nil {
-			m.conn.Close()
-		}
-	}
-	c.reading.Wait()
-}
-
-// say has one of the talkers post the next message.
-func (c *crowd) say(ctx context.Context, talker int) error {
-	number := c.said.Add(1) - 1
-	_, err := c.talkers[talker].say(ctx, message(number, time.Since(c.began)))
-	return err
-}
-
-// message is a text that says which it is and when it was posted.
-func message(number int64, at time.Duration) string {
-	return fmt.Sprintf("measured %06d %015d, with some more words as people write them", number, at)
-}
-
-// read takes down what a member gets, until its connection ends.
-func (c *crowd) read(m *member) error {
-	for {
-		event, err := m.next()
-		if err != nil {
+	for _, s := range bare {
+		if err := s.keep(ctx, streamPath, event); err != nil {
 			return err
 		}
-		for rest := event; ; {
-			var found bool
-			if _, rest, found = bytes.Cut(rest, articleMark); !found {
-				break
-			}
-			if err := c.deliver(m, rest); err != nil {
-				return err
-			}
-		}
-	}
-}
-
-// deliver takes down one message.
-func (c *crowd) deliver(m *member, article []byte) error {
-	now := time.Since(c.began)
-	_, text, found := bytes.Cut(article, numberMark)
-	if !found || len(text) < 22 {
-		return fmt.Errorf("not a message of ours: %.300s", article)
-	}
-	number, err := strconv.Atoi(string(text[:6]))
-	if err != nil {
-		return err
-	}
-	posted, err := strconv.ParseInt(string(text[7:22]), 10, 64)
-	if err != nil {
-		return err
-	}
-	if number >= len(m.seen) || m.seen[number] {
-		return fmt.Errorf("message %d came twice", number)
-	}
-	m.seen[number] = true
-	m.took = append(m.took, now-time.Duration(posted))
-	if c.missing.Add(-1) == 0 {
-		c.done <- struct{}{}
 	}
 	return nil
 }
 
-// expect says how many messages come next.
-func (c *crowd) expect(messages int) {
-	for _, m := range c.members {
-		m.took = m.took[:0]
+func (b *bench) fanOutTo(ctx context.Context, readers int) ([]row, error) {
+	kinds := []struct {
+		at   subject
+		gzip bool
+	}{{b.parlor, false}, {b.loop, false}, {b.bare, false}, {b.loop, true}, {b.parlor, true}}
+	var measures []func() (sample, error)
+	for _, kind := range kinds {
+		measures = append(measures, func() (sample, error) {
+			at, err := b.place(ctx, kind.at, kind.gzip)
+			if err != nil {
+				return nil, err
+			}
+			return b.talk(ctx, at, readers)
+		})
 	}
-	c.missing.Store(int64(messages * len(c.members)))
+	packed := true
+	if at, err := b.place(ctx, b.parlor, true); err != nil {
+		return nil, err
+	} else if c, err := gather(ctx, at, 1); errors.Is(err, errNotCompressed) {
+		packed, measures = false, measures[:3]
+	} else if err != nil {
+		return nil, err
+	} else {
+		c.leave()
+	}
+	measured, err := alternate(b.rounds, measures...)
+	if err != nil {
+		return nil, err
+	}
+	names := b.figures(readers)
+	targets := []target{none, ratioMost(1.5), ratioLeast(0.8), ratioMost(1.4), ratioMost(1.4), ratioMost(1.4), ratioMost(1.4)}
+	if !b.own() {
+		names, targets = names[:3], targets[:3]
+	}
+	name := fmt.Sprintf("fan-out to %d", readers)
+	out := rows(name+"; ceiling: a bare write loop", names, targets, measured[0], measured[1])
+	out = append(out, rows(name+"; ceiling: a Go handler with channel and flush", names, nil, measured[0], measured[2])...)
+	if !packed {
+		return append(out, notMeasured(name+", compressed", names[3], ratioMost(1.4), errNotCompressed.Error())), nil
+	}
+	out = append(out, rows(name+", compressed; ceiling: a write loop, compressed", names, targets, measured[4], measured[3])...)
+	noWorse := []target{none, ratioMost(1.05), ratioLeast(0.95), ratioMost(1.05), none, ratioMost(1.05), none}
+	return append(out, rows(name+", compressed; ceiling: Parlor, not compressed", names, noWorse[:len(names)], measured[4], measured[0])...), nil
 }
 
-// patience is how long the last message may take to reach everybody.
-const patience = 30 * time.Second
-
-// wait returns when everybody has every message that was expected.
-func (c *crowd) wait(ctx context.Context) error {
-	select {
-	case <-c.done:
-		return nil
-	case err := <-c.failed:
-		return err
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(patience):
-		return fmt.Errorf("%d deliveries are missing", c.missing.Load())
+// figures are the names of what talk measures.
+func (b *bench) figures(readers int) []string {
+	pace := fmt.Sprintf("%.3g msg/s: ", 1/b.every(readers).Seconds())
+	return []string{
+		pace + "p50 ms", pace + "p99 ms", "full speed: deliveries/s",
+		pace + "CPU µs per delivery", pace + "… without the posts' own",
+		"full speed: CPU µs per delivery", "full speed: … without the posts' own",
 	}
 }
 
-// latencies are how long each delivery took, sorted; after wait.
-func (c *crowd) latencies() []time.Duration {
-	var all []time.Duration
-	for _, m := range c.members {
-		all = append(all, m.took...)
+// every is how often a message is posted to so many readers at a steady pace:
+// always as many deliveries per second.
+func (b *bench) every(readers int) time.Duration {
+	return time.Duration(readers) * time.Second / time.Duration(b.pace)
+}
+
+// talk is one round: some messages at a steady pace, for the latency, and some
+// at full speed, for the rate; before, the same to an empty room, for what the
+// posts alone take.
+func (b *bench) talk(ctx context.Context, at place, readers int) (sample, error) {
+	empty, err := gather(ctx, at, 0)
+	if err != nil {
+		return nil, err
 	}
-	slices.Sort(all)
-	return all
+	paced := max(1, min(int(b.lasts/b.every(readers)), mostPaced))
+	burst := max(1, b.burst/readers)
+	costs := func(do func() error) (time.Duration, error) {
+		before := at.cpu()
+		err := do()
+		return (at.cpu() - before), err
+	}
+	const between = 10 * time.Millisecond
+	postPaced, err := costs(func() error { _, err := empty.paced(ctx, b.ownPosts, between); return err })
+	if err != nil {
+		return nil, err
+	}
+	postBurst, err := costs(func() error { _, err := empty.burst(ctx, b.ownPosts); return err })
+	if err != nil {
+		return nil, err
+	}
+	empty.leave()
+
+	c, err := gather(ctx, at, readers)
+	if err != nil {
+		return nil, err
+	}
+	defer c.leave()
+	before := at.cpu()
+	latency, err := c.paced(ctx, paced, b.every(readers))
+	if err != nil {
+		return nil, err
+	}
+	pacedCPU := at.cpu() - before
+	before = at.cpu()
+	took, err := c.burst(ctx, burst)
+	if err != nil {
+		return nil, err
+	}
+	burstCPU := at.cpu() - before
+	each := func(whole, posts time.Duration, messages int) (with, without float64) {
+		n := float64(messages * readers)
+		return microseconds(whole) / n, (microseconds(whole) - microseconds(posts)*float64(messages)/float64(b.ownPosts)) / n
+	}
+	pacedWith, pacedWithout := each(pacedCPU, postPaced, paced)
+	burstWith, burstWithout := each(burstCPU, postBurst, burst)
+	return sample{
+		milliseconds(quantile(latency, 0.5)), milliseconds(quantile(latency, 0.99)),
+		float64(burst*readers) / took.Seconds(),
+		pacedWith, pacedWithout, burstWith, burstWithout,
+	}, nil
+}
+
+// mostPaced bounds the messages of a round at a steady pace.
+const mostPaced = 1000
+
+// place is the room of a server, from its present number on.
+func (b *bench) place(ctx context.Context, s subject, gzip bool) (place, error) {
+	people, err := b.people(ctx, s)
+	if err != nil {
+		return place{}, err
+	}
+	rev, err := people[0].say(ctx, "Here we go.")
+	if err != nil {
+		return place{}, err
+	}
+	at := s.room(roomPath, rev, people)
+	at.gzip = gzip
+	if s == b.loop {
+		at.left = func() {
+			req, err := http.NewRequest(http.MethodDelete, s.base+streamPath, nil)
+			if err == nil {
+				_, _, _ = s.stranger(1).do(req, http.StatusOK)
+			}
+		}
+	}
+	return at, nil
+}
+
+// room is a room from a number on, with people who talk in it.
+func (s subject) room(path string, rev int64, people []*visitor) place {
+	at := place{subject: s, stream: fmt.Sprintf("%s%s/stream?after=%d", s.base, path, rev), mark: articleMark, end: "\nid: "}
+	for _, p := range people {
+		at.talkers = append(at.talkers, func(ctx context.Context, text string) error {
+			_, err := p.sayIn(ctx, path, text)
+			return err
+		})
+	}
+	return at
+}
+
+// people are those who talk in the room of a server.
+func (b *bench) people(ctx context.Context, s subject) ([]*visitor, error) {
+	if b.talkers == nil {
+		b.talkers = make(map[subject][]*visitor)
+	}
+	if b.talkers[s] == nil {
+		people, err := s.guests(ctx, talkers)
+		if err != nil {
+			return nil, err
+		}
+		b.talkers[s] = people
+	}
+	return b.talkers[s], nil
+}
+
+// talkers is how many people talk where many do.
+const talkers = 16
+
+const articleMark = `<article id="m-` // a message is shown
+
+// event reads off a place what one message is on its stream, for the bare
+// servers to send the same bytes.
+func (at place) event(ctx context.Context) ([]byte, error) {
+	c := &crowd{place: at}
+	conn, err := c.dial(ctx, &net.Dialer{}, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	text := message("abcdefgh", 0, 0)
+	var seen []byte
+	var s stream
+	errSeen := errors.New("seen") // ends the reading
+	buffer := make([]byte, 64<<10)
+	for began := time.Now(); time.Since(began) < patience; {
+		// It is said again where the stream had begun but was not subscribed.
+		if s.begun && seen == nil {
+			if err := at.talkers[0](ctx, text); err != nil {
+				return nil, err
+			}
+		}
+		_ = conn.SetReadDeadline(time.Now().Add(500 * time.Millisecond))
+		for {
+			n, err := conn.Read(buffer)
+			if errors.Is(err, os.ErrDeadlineExceeded) {
+				break
+			}
+			if err != nil {
+				return nil, err
+			}
+			before := s.begun
+			err = s.feed(buffer[:n], new(pieces), func(event []byte) error {
+				if seen != nil || bytes.Contains(event, []byte(text)) {
+					seen = append(seen, event...)
+				}
+				if seen != nil && bytes.Contains(event, []byte(at.end)) {
+					return errSeen
+				}
+				return nil
+			})
+			if errors.Is(err, errSeen) {
+				return bytes.ReplaceAll(seen, []byte(text), []byte(textMark)), nil
+			}
+			if err != nil {
+				return nil, err
+			}
+			if s.begun && !before {
+				break
+			}
+		}
+	}
+	return nil, errors.New("no event shows what was posted")
 }

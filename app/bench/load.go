@@ -2,13 +2,10 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"math"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
-	"unicode/utf8"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -61,6 +58,25 @@ func share(ctx context.Context, clients, times int, do func(ctx context.Context,
 	return group.Wait()
 }
 
+// steadily begins something every so often, whether what was begun before has
+// ended or not, and tells each when it was to begin: a server that is late
+// makes nobody wait with the next request, and all that wait count.
+func steadily(ctx context.Context, times int, every time.Duration, do func(ctx context.Context, i int, at time.Time) error) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(1000)
+	began := time.Now()
+	for i := range times {
+		at := began.Add(time.Duration(i) * every)
+		select {
+		case <-time.After(time.Until(at)):
+		case <-ctx.Done():
+			return group.Wait()
+		}
+		group.Go(func() error { return do(ctx, i, at) })
+	}
+	return group.Wait()
+}
+
 func (l load) perSecond() float64 { return float64(len(l.took)) / l.lasted.Seconds() }
 
 // each is a part of a whole, for each time it was done.
@@ -107,55 +123,4 @@ func alternate(rounds int, measures ...func() (sample, error)) ([]sample, error)
 		}
 	}
 	return medians, nil
-}
-
-// row is one line of the table.
-type row struct {
-	what         string
-	parlor, bare float64
-}
-
-// rows puts names to the figures of two samples.
-func rows(names []string, parlor, bare sample) []row {
-	var out []row
-	for i, name := range names {
-		out = append(out, row{name, parlor[i], bare[i]})
-	}
-	return out
-}
-
-// table writes rows as an aligned Markdown table.
-func table(rows []row) string {
-	cells := [][4]string{{"what", "Parlor", "bare", "ratio"}}
-	for _, r := range rows {
-		cells = append(cells, [4]string{r.what, figure(r.parlor), figure(r.bare), figure(r.parlor / r.bare)})
-	}
-	var wide [4]int
-	for _, line := range cells {
-		for i, cell := range line {
-			wide[i] = max(wide[i], utf8.RuneCountInString(cell))
-		}
-	}
-	var b strings.Builder
-	for n, line := range cells {
-		fmt.Fprintf(&b, "| %-*s | %*s | %*s | %*s |\n", wide[0], line[0], wide[1], line[1], wide[2], line[2], wide[3], line[3])
-		if n == 0 {
-			fmt.Fprintf(&b, "|%s|%s:|%s:|%s:|\n", strings.Repeat("-", wide[0]+2), strings.Repeat("-", wide[1]+1),
-				strings.Repeat("-", wide[2]+1), strings.Repeat("-", wide[3]+1))
-		}
-	}
-	return b.String()
-}
-
-// figure writes a number with about three digits.
-func figure(f float64) string {
-	switch {
-	case math.IsNaN(f) || math.IsInf(f, 0):
-		return "–"
-	case math.Abs(f) >= 100:
-		return fmt.Sprintf("%.0f", f)
-	case math.Abs(f) >= 10:
-		return fmt.Sprintf("%.1f", f)
-	}
-	return fmt.Sprintf("%.2f", f)
 }

@@ -4,10 +4,11 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"database/sql"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
-	"net/url"
 	"strings"
 )
 
@@ -31,8 +32,13 @@ func (b *bench) page(ctx context.Context) ([]row, error) {
 	for _, reader := range []struct {
 		who string
 		*visitor
-	}{{"stranger", b.parlor.stranger(pageConnections)}, {"signed in", guest}} {
+		ratio, queries float64 // to reach
+	}{{"looking", b.parlor.stranger(pageConnections), 0.6, 0.1}, {"signed in", guest, 0.3, 1.1}} {
 		body, err := reader.page(ctx)
+		if err != nil {
+			return nil, err
+		}
+		plain, err := unzip(body)
 		if err != nil {
 			return nil, err
 		}
@@ -45,51 +51,108 @@ func (b *bench) page(ctx context.Context) ([]row, error) {
 		if err != nil {
 			return nil, err
 		}
-		name := "page, " + reader.who + ": "
-		names := []string{name + "KB", name + "KB on the wire", name + "per second", name + "p99 ms", name + "server's µs of CPU"}
+		name := "room page, " + reader.who + "; ceiling: the same bytes by a bare handler"
+		names := []string{"per second", "p99 ms", "CPU µs"}
 		if !b.own() {
-			names = names[:len(names)-1]
+			names = names[:2]
 		}
-		out = append(out, rows(names, measured[0], measured[1])...)
+		out = append(out, rows(name, names, []target{ratioLeast(reader.ratio), none, none}, measured[0], measured[1])...)
+		out = append(out, row{group: name, what: "KB on the wire, beside gzip -6 of the whole", target: ratioMost(1.5),
+			parlor: float64(len(body)) / 1000, ceiling: float64(zipped(plain)) / 1000})
+		queries, err := b.queries(ctx, func() error {
+			for range queriedViews {
+				if _, err := reader.page(ctx); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, alone(name, "queries per view", most(reader.queries), queries/queriedViews))
 	}
 	return out, nil
 }
 
 // pages reads the page again and again.
 func (b *bench) pages(ctx context.Context, s subject, v *visitor) (sample, error) {
-	body, err := v.page(ctx)
-	if err != nil {
-		return nil, err
-	}
-	plain, err := unzip(body)
-	if err != nil {
-		return nil, err
-	}
 	before := s.cpu()
 	l, err := drive(ctx, pageConnections, b.each, func(ctx context.Context, _ int) error {
 		_, err := v.page(ctx)
 		return err
 	})
-	return sample{
-		float64(len(plain)) / 1000, float64(len(body)) / 1000,
-		l.perSecond(), milliseconds(quantile(l.took, 0.99)), microseconds(l.each(s.cpu() - before)),
-	}, err
+	return sample{l.perSecond(), milliseconds(quantile(l.took, 0.99)), microseconds(l.each(s.cpu() - before))}, err
+}
+
+// queriedViews is how many views the queries are counted of. What Parlor asks
+// beside them, now and then, disappears among so many.
+const queriedViews = 200
+
+// queries counts what is asked of Postgres while something is done. NaN: this
+// Postgres does not count.
+func (b *bench) queries(ctx context.Context, do func() error) (float64, error) {
+	if !b.counted {
+		return math.NaN(), nil
+	}
+	conn, err := sql.Open("postgres", b.database)
+	if err != nil {
+		return 0, err
+	}
+	defer conn.Close()
+	count := func() (n float64, err error) {
+		err = conn.QueryRowContext(ctx, `select coalesce(sum(s.calls), 0) from pg_stat_statements s join pg_database d on d.oid = s.dbid
+			where d.datname = current_database() and s.query !~* '^(begin|commit|rollback|listen)|pg_stat_statements'`).Scan(&n)
+		return n, err
+	}
+	before, err := count()
+	if err != nil {
+		return 0, err
+	}
+	if err := do(); err != nil {
+		return 0, err
+	}
+	after, err := count()
+	return after - before, err
+}
+
+// countQueries has a cluster count its queries, if it can: it must be started
+// anew then.
+func countQueries(ctx context.Context, database string) (counted bool, err error) {
+	conn, err := sql.Open("postgres", database)
+	if err != nil {
+		return false, err
+	}
+	defer conn.Close()
+	err = conn.QueryRowContext(ctx, "select exists (select from pg_available_extensions where name = 'pg_stat_statements')").Scan(&counted)
+	if err != nil || !counted {
+		return false, err
+	}
+	for _, statement := range []string{
+		"create extension pg_stat_statements",
+		"alter system set shared_preload_libraries = pg_stat_statements",
+	} {
+		if _, err := conn.ExecContext(ctx, statement); err != nil {
+			return false, fmt.Errorf("%s: %w", statement, err)
+		}
+	}
+	return true, nil
+}
+
+// zipped is how many bytes gzip -6 makes of something.
+func zipped(b []byte) int {
+	var out bytes.Buffer
+	z, err := gzip.NewWriterLevel(&out, 6)
+	if err != nil {
+		panic(err) // the level is a constant
+	}
+	_, _ = z.Write(b) // into memory
+	_ = z.Close()
+	return out.Len()
 }
 
 // page reads the room's page as it comes over the wire.
-func (v *visitor) page(ctx context.Context) ([]byte, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, v.base+roomPath, nil)
-	if err != nil {
-		return nil, err
-	}
-	req.Header.Set("Accept", "text/html")
-	req.Header.Set("Accept-Encoding", "gzip")
-	body, header, err := v.do(req, http.StatusOK)
-	if err == nil && header.Get("Content-Encoding") != "gzip" {
-		err = fmt.Errorf("the page is not compressed: %.100s", body)
-	}
-	return body, err
-}
+func (v *visitor) page(ctx context.Context) ([]byte, error) { return v.get(ctx, roomPath) }
 
 func unzip(body []byte) ([]byte, error) {
 	z, err := gzip.NewReader(bytes.NewReader(body))
@@ -121,8 +184,7 @@ func (b *bench) furnish(ctx context.Context) error {
 		return err
 	}
 	for i := range 12 {
-		form := url.Values{"name": {fmt.Sprint("Room of bench ", i)}, "topic": {"What belongs here"}}
-		if _, err := people[0].post(ctx, "/rooms", form, http.StatusSeeOther); err != nil {
+		if _, err := people[0].makeRoom(ctx, fmt.Sprint("Room of bench ", i)); err != nil {
 			return err
 		}
 	}

@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -28,41 +30,63 @@ type process struct {
 
 // start runs a program on a free port of loopback and waits until it is ready.
 // It is gone after end, when ctx ends, and when this program dies.
-func start(ctx context.Context, path string, env func(addr string) []string) (subject, error) {
-	free, err := net.Listen("tcp", "127.0.0.1:0")
+func start(ctx context.Context, scheme, path string, env func(addr string) []string) (subject, error) {
+	addr, err := freeAddr()
 	if err != nil {
 		return subject{}, err
 	}
-	addr := free.Addr().String()
-	free.Close()
-	p := &process{cmd: exec.CommandContext(ctx, path)}
-	p.cmd.Env = append(os.Environ(), env(addr)...)
-	p.cmd.Stdout, p.cmd.Stderr = &p.log, &p.log
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{}
-	endWithParent(p.cmd.SysProcAttr)
-	if err := p.cmd.Start(); err != nil {
+	p, err := launch(ctx, path, env(addr))
+	if err != nil {
 		return subject{}, err
 	}
-	s := subject{"http://" + addr, p}
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		resp, err := http.Get(s.base + "/readyz")
+	s := subject{scheme + "://" + addr, p}
+	client := &http.Client{Transport: anyCertificate()}
+	defer client.CloseIdleConnections()
+	for began := time.Now(); ; time.Sleep(10 * time.Millisecond) {
+		resp, err := client.Get(s.base + "/readyz")
 		if err == nil {
 			resp.Body.Close()
 			if resp.StatusCode == http.StatusOK {
 				return s, nil
 			}
+			err = errors.New(resp.Status)
 		}
-		if time.Now().After(deadline) || ctx.Err() != nil {
-			p.end()
+		if time.Since(began) > patience || ctx.Err() != nil {
+			_ = p.end()
 			return subject{}, fmt.Errorf("it did not become ready: %w%s", err, p.said())
 		}
 	}
 }
 
+// anyCertificate is for servers of our own that made theirs themselves.
+func anyCertificate() *http.Transport {
+	return &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
+}
+
+// freeAddr is an address of loopback where nobody listens.
+func freeAddr() (string, error) {
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return free.Addr().String(), free.Close()
+}
+
+// launch runs a program with more in its environment.
+func launch(ctx context.Context, path string, env []string) (*process, error) {
+	p := &process{cmd: exec.CommandContext(ctx, path)}
+	p.cmd.Env = append(os.Environ(), env...)
+	p.cmd.Stdout, p.cmd.Stderr = &p.log, &p.log
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{}
+	endWithParent(p.cmd.SysProcAttr)
+	return p, p.cmd.Start()
+}
+
 // end stops the program. Nothing of it is worth waiting for.
-func (p *process) end() {
+func (p *process) end() error {
 	_ = p.cmd.Process.Kill()
-	_ = p.cmd.Wait()
+	_ = p.cmd.Wait() // that it was killed
+	return nil
 }
 
 // said is what the program wrote, to explain a failure.
@@ -89,6 +113,14 @@ func (s subject) resident() int64 {
 		return 0
 	}
 	return residentMemory(s.process.cmd.Process.Pid)
+}
+
+// highest is the most memory that the subject ever had.
+func (s subject) highest() int64 {
+	if s.process == nil {
+		return 0
+	}
+	return highestMemory(s.process.cmd.Process.Pid)
 }
 
 // log keeps the beginning of what a program writes.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -35,4 +36,23 @@ func residentMemory(pid int) int64 {
 	var size, resident int64
 	_, _ = fmt.Sscan(string(text), &size, &resident)
 	return resident * int64(os.Getpagesize())
+}
+
+// highestMemory reads VmHWM, in kB: the most that was ever in memory.
+func highestMemory(pid int) int64 {
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	for line := range strings.Lines(string(text)) {
+		var kilobytes int64
+		if _, err := fmt.Sscanf(line, "VmHWM: %d kB", &kilobytes); err == nil {
+			return kilobytes << 10
+		}
+	}
+	return 0
+}
+
+// loadAverage is how many threads wanted to run in the last minute.
+func loadAverage() string {
+	text, _ := os.ReadFile("/proc/loadavg")
+	load, _, _ := strings.Cut(string(text), " ")
+	return load
 }

@@ -14,3 +14,7 @@ func endWithParent(*syscall.SysProcAttr) {}
 func processorTime(int) time.Duration { return 0 }
 
 func residentMemory(int) int64 { return 0 }
+
+func highestMemory(int) int64 { return 0 }
+
+func loadAverage() string { return "unknown" }

@@ -42,7 +42,7 @@ func (s subject) stranger(connections int) *visitor {
 func (s subject) guest(ctx context.Context, connections int) (*visitor, error) {
 	v := s.stranger(connections)
 	form := url.Values{"nickname": {"bench " + rand.Text()[:12]}}
-	if _, err := v.post(ctx, "/session", form, http.StatusSeeOther); err != nil {
+	if _, _, err := v.post(ctx, "/session", form, http.StatusSeeOther); err != nil {
 		return nil, err
 	}
 	return v, nil
@@ -60,7 +60,8 @@ func (s subject) guests(ctx context.Context, n int) ([]*visitor, error) {
 	return all, nil
 }
 
-// do sends a request and wants the answer to have the given status.
+// do sends a request and wants the answer to have the given status; 0: any
+// below 400.
 func (v *visitor) do(req *http.Request, want int) (body []byte, header http.Header, err error) {
 	resp, err := v.client.Do(req)
 	if err != nil {
@@ -70,26 +71,29 @@ func (v *visitor) do(req *http.Request, want int) (body []byte, header http.Head
 	if body, err = io.ReadAll(resp.Body); err != nil {
 		return nil, nil, err
 	}
-	if resp.StatusCode != want {
+	if resp.StatusCode != want && (want != 0 || resp.StatusCode >= 400) {
 		return nil, nil, fmt.Errorf("%s %s: %s: %.300s", req.Method, req.URL.Path, resp.Status, body)
 	}
 	return body, resp.Header, nil
 }
 
-func (v *visitor) post(ctx context.Context, path string, form url.Values, want int) ([]byte, error) {
+func (v *visitor) post(ctx context.Context, path string, form url.Values, want int) ([]byte, http.Header, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, v.base+path, strings.NewReader(form.Encode()))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req.Header.Set("Accept", "application/json")
-	body, _, err := v.do(req, want)
-	return body, err
+	return v.do(req, want)
 }
 
 // say posts a message to the room and returns the room's number after it.
 func (v *visitor) say(ctx context.Context, text string) (rev int64, err error) {
-	answer, err := v.post(ctx, messagesPath, url.Values{"body": {text}, "nonce": {uuid.NewString()}}, http.StatusCreated)
+	return v.sayIn(ctx, roomPath, text)
+}
+
+func (v *visitor) sayIn(ctx context.Context, room, text string) (rev int64, err error) {
+	answer, _, err := v.post(ctx, room+"/messages", url.Values{"body": {text}, "nonce": {uuid.NewString()}}, http.StatusCreated)
 	if err != nil {
 		return 0, err
 	}
@@ -98,4 +102,38 @@ func (v *visitor) say(ctx context.Context, text string) (rev int64, err error) {
 		return 0, fmt.Errorf("a post was not acknowledged: %.300s", answer)
 	}
 	return said.Rev, nil
+}
+
+// makeRoom makes a room and returns its path.
+func (v *visitor) makeRoom(ctx context.Context, name string) (path string, err error) {
+	_, header, err := v.post(ctx, "/rooms", url.Values{"name": {name}, "topic": {"What belongs here"}}, http.StatusSeeOther)
+	return header.Get("Location"), err
+}
+
+// cookies are what its streams need to be the visitor's.
+func (v *visitor) cookies() string {
+	u, err := url.Parse(v.base)
+	if err != nil {
+		return ""
+	}
+	var all []string
+	for _, c := range v.client.Jar.Cookies(u) {
+		all = append(all, c.Name+"="+c.Value)
+	}
+	return strings.Join(all, "; ")
+}
+
+// get reads something whole.
+func (v *visitor) get(ctx context.Context, path string) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, v.base+path, nil)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Accept", "text/html")
+	req.Header.Set("Accept-Encoding", "gzip")
+	body, header, err := v.do(req, http.StatusOK)
+	if err == nil && header.Get("Content-Encoding") != "gzip" {
+		err = fmt.Errorf("%s is not compressed: %.100s", path, body)
+	}
+	return body, err
 }
