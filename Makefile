@@ -1,7 +1,7 @@
 # The habits of the project. `make` alone prints them.
 
 .DEFAULT_GOAL := help
-.PHONY: help generate build run dev test check bench screenshots browser
+.PHONY: help generate build run dev test check bench chaos screenshots browser
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,11 @@ check: ## formatting, vet, and that what is generated is fresh
 bench: generate ## measure: page, post, fan-out, against a bare handler in the same run
 	@sh db/postgres/install.sh
 	@go run ./app/bench $(ARGS)
+
+chaos: generate ## let everything break for 10 minutes, and check that nothing is lost (ARGS="-seed 7 -for 1h"; ARGS=-h explains)
+	@sh db/postgres/install.sh
+	@sh app/e2e/install.sh
+	@go run ./app/chaos $(ARGS)
 
 screenshots: generate ## make the pictures of the README anew
 	@sh app/e2e/install.sh
