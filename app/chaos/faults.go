@@ -78,19 +78,29 @@ type planner struct {
 	random  *rand.Rand
 	kinds   []*kind
 	longest time.Duration // of any fault
-	nodes   int
-	waiting []*kind
+	waiting []*kind       // what is left of the round
 }
 
-func newPlanner(seed uint64, chosen []*kind, nodes int, longest time.Duration) *planner {
-	return &planner{random: rand.New(rand.NewPCG(seed, uint64(nodes))), kinds: chosen, nodes: nodes, longest: longest}
+func newPlanner(seed uint64, chosen []*kind, longest time.Duration) *planner {
+	return &planner{random: rand.New(rand.NewPCG(seed, 0)), kinds: chosen, longest: longest}
 }
 
-// next draws from a round of all kinds, so that each comes its turn.
-func (p *planner) next() episode {
-	e := episode{p.draw(false)}
+// next draws, from a round of all kinds so that each comes its turn, what can
+// strike so many nodes.
+func (p *planner) next(nodes int) episode {
+	f := p.draw(nodes, false)
+	for f.kind == nil { // a new round
+		for _, k := range p.kinds {
+			for range max(1, k.rounds) {
+				p.waiting = append(p.waiting, k)
+			}
+		}
+		p.random.Shuffle(len(p.waiting), func(i, j int) { p.waiting[i], p.waiting[j] = p.waiting[j], p.waiting[i] })
+		f = p.draw(nodes, false)
+	}
+	e := episode{f}
 	for p.random.IntN(3) == 0 && len(e) < 3 {
-		if f := p.draw(true); f.kind != nil {
+		if f := p.draw(nodes, true); f.kind != nil {
 			f.after = time.Duration(p.random.Float64() * float64(e[0].lasts+300*time.Millisecond))
 			e = append(e, f)
 		}
@@ -98,19 +108,10 @@ func (p *planner) next() episode {
 	return e
 }
 
-func (p *planner) draw(light bool) fault {
-	if len(p.waiting) == 0 {
-		for _, k := range p.kinds {
-			for range max(1, k.rounds) {
-				if p.nodes >= k.nodes {
-					p.waiting = append(p.waiting, k)
-				}
-			}
-		}
-		p.random.Shuffle(len(p.waiting), func(i, j int) { p.waiting[i], p.waiting[j] = p.waiting[j], p.waiting[i] })
-	}
+// draw takes the first that fits; a fault without a kind when none does.
+func (p *planner) draw(nodes int, light bool) fault {
 	for i, k := range p.waiting {
-		if light && !k.light {
+		if light && !k.light || k.nodes > nodes {
 			continue
 		}
 		p.waiting = append(p.waiting[:i:i], p.waiting[i+1:]...)

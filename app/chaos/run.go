@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -59,6 +60,9 @@ var errBehind = errors.New("somebody is not complete")
 // compares what is left.
 func (r *run) do() (*report, error) {
 	r.report = &report{settings: r.settings, begun: time.Now()}
+	if !slices.ContainsFunc(r.chosen(), func(k *kind) bool { return k.nodes <= slices.Min(r.nodes) }) {
+		return nil, fmt.Errorf("no fault of %q can strike %d nodes; -list names all", r.faults, slices.Min(r.nodes))
+	}
 	w, err := newWorld(r.ctx, r.log, r.dir)
 	if err != nil {
 		return nil, err
@@ -105,7 +109,7 @@ func (r *run) do() (*report, error) {
 	watching := make(chan struct{})
 	go func() { r.watchSilent(readers); close(watching) }()
 
-	began := time.Now()
+	began, plan := time.Now(), newPlanner(r.seed, r.chosen(), r.longest)
 	for i, nodes := range r.nodes {
 		for len(w.nodes) < nodes {
 			if err := w.addNode(r.ctx); err != nil {
@@ -113,7 +117,7 @@ func (r *run) do() (*report, error) {
 			}
 		}
 		r.log.Info("phase", "nodes", nodes)
-		r.strike(newPlanner(r.seed, r.chosen(), nodes, r.longest), began.Add(r.lasts*time.Duration(i+1)/time.Duration(len(r.nodes))))
+		r.strike(plan, began.Add(r.lasts*time.Duration(i+1)/time.Duration(len(r.nodes))))
 	}
 	if err := r.ctx.Err(); err != nil {
 		return nil, err
@@ -182,7 +186,7 @@ func (r *run) chosen() []*kind {
 // strike lets one episode follow the other.
 func (r *run) strike(plan *planner, until time.Time) {
 	for time.Now().Before(until) && r.ctx.Err() == nil {
-		e := plan.next()
+		e := plan.next(len(r.world.nodes))
 		var under sync.WaitGroup
 		for _, f := range e {
 			under.Go(func() { r.one(f) })
