@@ -20,6 +20,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"net"
 	"time"
 
@@ -90,7 +91,7 @@ func Open(ctx context.Context, url string, opt Options) (*Store, error) {
 	if err := Migrate(ctx, url); err != nil {
 		return nil, err
 	}
-	connector, err := pq.NewConnector(url)
+	connector, err := connectorTo(url)
 	if err != nil {
 		return nil, fmt.Errorf("read the database URL: %w", err)
 	}
@@ -125,11 +126,37 @@ func Open(ctx context.Context, url string, opt Options) (*Store, error) {
 	return s, nil
 }
 
+// sessionSettings see to it that a node that froze, or vanished without
+// closing its connections, lets go of the rooms that it has locked: Postgres
+// would wait for it, and everybody else for Postgres.
+var sessionSettings = map[string]string{
+	"idle_in_transaction_session_timeout": "3s",
+	"tcp_keepalives_idle":                 "10", // seconds; without effect on a Unix socket
+	"tcp_keepalives_interval":             "3",
+	"tcp_keepalives_count":                "3",
+}
+
+// connectorTo makes connections with sessionSettings, where the URL does not
+// say otherwise.
+func connectorTo(url string) (*pq.Connector, error) {
+	config, err := pq.NewConfig(url)
+	if err != nil {
+		return nil, err
+	}
+	settings := maps.Clone(sessionSettings)
+	maps.Copy(settings, config.Runtime)
+	config.Runtime = settings
+	return pq.NewConnectorConfig(config)
+}
+
 // Close ends all connections.
 func (s *Store) Close() error { return s.DB.Close() }
 
 // Epoch is the random name of this database, the first part of its cursors.
 func (s *Store) Epoch() string { return s.epoch }
+
+// Now is the program's one clock. It decides no order.
+func (s *Store) Now() time.Time { return s.now() }
 
 // Ping tells whether the database answers.
 func (s *Store) Ping(ctx context.Context) error { return s.DB.PingContext(ctx) }
@@ -184,7 +211,8 @@ func IsAway(err error) bool {
 		case "08", "53", "57", "58": // connection, resources, operator, system
 			return true
 		}
-		return pqErr.Code == "25006" // read-only: a standby, or a fail-over under way
+		// Read-only: a standby, or a fail-over under way. Or see sessionSettings.
+		return pqErr.Code == "25006" || pqErr.Code == "25P03"
 	case errors.As(err, &netErr), errors.Is(err, driver.ErrBadConn), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return true
 	}
