@@ -8,6 +8,11 @@ import (
 	"time"
 )
 
+func TestMain(m *testing.M) {
+	asNode() // does not return in a process that is to be one
+	os.Exit(m.Run())
+}
+
 // A minute of chaos: each kind of fault strikes, nothing that was acknowledged
 // is lost, doubled or out of order, and no page has to be loaded again.
 func TestAMinuteOfChaosLosesNothing(t *testing.T) {
@@ -16,7 +21,7 @@ func TestAMinuteOfChaosLosesNothing(t *testing.T) {
 	}
 	var log bytes.Buffer
 	r := &run{ctx: t.Context(), log: slog.New(slog.NewTextHandler(&log, nil)), settings: settings{
-		seed: uint64(time.Now().UnixNano()) % 100_000, lasts: 50 * time.Second, nodes: []int{1, 3}, longest: 3 * time.Second,
+		seed: uint64(time.Now().UnixNano()) % 100_000, lasts: 50 * time.Second, phases: []phase{{1, false}, {3, false}, {3, true}}, longest: 3 * time.Second,
 		watchdog: 12 * time.Second, readerCount: 40, posterCount: 6, pageCount: 2, rate: 10, dir: worldDir(t),
 	}}
 	t.Logf("go run ./app/chaos -seed %d -for %s -longest %s repeats the faults", r.seed, r.lasts, r.longest)

@@ -281,7 +281,7 @@ func TestASeedPlansTheSameFaults(t *testing.T) {
 	plan := func(seed uint64) string {
 		var b strings.Builder
 		for p := newPlanner(seed, kinds, 20*time.Second); b.Len() < 20_000; {
-			for _, f := range p.next(3) {
+			for _, f := range p.next(phase{3, true}) {
 				fmt.Fprintln(&b, f.kind.name, f.after, f.lasts, f.target)
 			}
 		}

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -11,7 +10,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"time"
 )
@@ -22,6 +20,7 @@ type kind struct {
 	name        string
 	least, most time.Duration // how long it lasts
 	nodes       int           // it takes this many nodes at least
+	nats        bool          // it takes NATS
 	rounds      int           // how often it comes in each round of all kinds
 	light       bool          // it may come together with another one
 	strike      func(r *run, pick *rand.Rand) (heal func(), err error)
@@ -47,12 +46,15 @@ var kinds = []*kind{
 	{name: "Postgres stopped", least: 100 * time.Millisecond, most: 4 * time.Second, strike: stopPostgres},
 	{name: "Postgres frozen", least: time.Second, most: 20 * time.Second, strike: freezePostgres},
 	{name: "Postgres out of connections", least: time.Second, most: 4 * time.Second, strike: hogConnections},
-	{name: "Postgres disk full", least: time.Second, most: 4 * time.Second, strike: fillDisk},
+	{name: "Postgres disk full", least: 2 * time.Second, most: 4 * time.Second, strike: fillDisk},
 	{name: "Postgres unreachable without a close", least: time.Second, most: 4 * time.Second, strike: silencePostgres},
 
-	{name: "listener's connection ended", rounds: 2, strike: endConnections("listen%")},
+	{name: "bus connections ended", strike: cutBus},
+	{name: "listener's backend ended", strike: endConnections("listen%")},
 	{name: "bus messages lost", least: time.Second, most: 4 * time.Second, strike: loseHints},
 	{name: "bus messages doubled, late and forged", least: time.Second, most: 3 * time.Second, strike: repeatHints},
+	{name: "NATS restarted", nats: true, least: 50 * time.Millisecond, most: 4 * time.Second, strike: restartNATS},
+	{name: "a node's clock set back and forth", nodes: 2, least: time.Second, most: 4 * time.Second, strike: setClock},
 
 	{name: "connections cut in the middle of an event", light: true, rounds: 3, strike: cutInEvents},
 	{name: "connections cut at each byte of a stream", least: 2 * time.Second, most: 4 * time.Second, strike: sweepBytes},
@@ -86,9 +88,9 @@ func newPlanner(seed uint64, chosen []*kind, longest time.Duration) *planner {
 }
 
 // next draws, from a round of all kinds so that each comes its turn, what can
-// strike so many nodes.
-func (p *planner) next(nodes int) episode {
-	f := p.draw(nodes, false)
+// strike in the phase.
+func (p *planner) next(in phase) episode {
+	f := p.draw(in, false)
 	for f.kind == nil { // a new round
 		for _, k := range p.kinds {
 			for range max(1, k.rounds) {
@@ -96,11 +98,11 @@ func (p *planner) next(nodes int) episode {
 			}
 		}
 		p.random.Shuffle(len(p.waiting), func(i, j int) { p.waiting[i], p.waiting[j] = p.waiting[j], p.waiting[i] })
-		f = p.draw(nodes, false)
+		f = p.draw(in, false)
 	}
 	e := episode{f}
 	for p.random.IntN(3) == 0 && len(e) < 3 {
-		if f := p.draw(nodes, true); f.kind != nil {
+		if f := p.draw(in, true); f.kind != nil {
 			f.after = time.Duration(p.random.Float64() * float64(e[0].lasts+300*time.Millisecond))
 			e = append(e, f)
 		}
@@ -109,9 +111,9 @@ func (p *planner) next(nodes int) episode {
 }
 
 // draw takes the first that fits; a fault without a kind when none does.
-func (p *planner) draw(nodes int, light bool) fault {
+func (p *planner) draw(in phase, light bool) fault {
 	for i, k := range p.waiting {
-		if light && !k.light || k.nodes > nodes {
+		if light && !k.light || !in.permits(k) {
 			continue
 		}
 		p.waiting = append(p.waiting[:i:i], p.waiting[i+1:]...)
@@ -125,18 +127,40 @@ func (p *planner) draw(nodes int, light bool) fault {
 	return fault{}
 }
 
-func (r *run) pickNode(pick *rand.Rand) *node { return r.world.nodes[pick.IntN(len(r.world.nodes))] }
+// phase is a part of a run: so many nodes, connected by Postgres or by NATS.
+type phase struct {
+	nodes int
+	nats  bool
+}
+
+func (p phase) permits(k *kind) bool { return p.nodes >= k.nodes && (p.nats || !k.nats) }
+
+// pickNode picks one of those that are suitable; nil: there is none.
+func (r *run) pickNode(pick *rand.Rand, suitable func(*node) bool) *node {
+	var nodes []*node
+	for _, n := range r.world.nodes {
+		if suitable(n) {
+			nodes = append(nodes, n)
+		}
+	}
+	if len(nodes) == 0 {
+		return nil
+	}
+	return nodes[pick.IntN(len(nodes))]
+}
+
+func anyNode(*node) bool { return true }
 
 func killNode(signal syscall.Signal) func(*run, *rand.Rand) (func(), error) {
 	return func(r *run, pick *rand.Rand) (func(), error) {
-		n := r.pickNode(pick)
+		n := r.pickNode(pick, anyNode)
 		n.stop(signal)
 		return n.resume, nil
 	}
 }
 
 func freezeNode(r *run, pick *rand.Rand) (func(), error) {
-	n := r.pickNode(pick)
+	n := r.pickNode(pick, anyNode)
 	n.signal(syscall.SIGSTOP)
 	return func() { n.signal(syscall.SIGCONT) }, nil
 }
@@ -156,13 +180,8 @@ func killAll(r *run, _ *rand.Rand) (func(), error) {
 // is ready, as one does to bring a new version.
 func rollingRestart(r *run, _ *rand.Rand) (func(), error) {
 	for _, n := range r.world.nodes {
-		before := n.pid()
-		n.stop(syscall.SIGTERM)
-		n.resume()
-		for deadline := time.Now().Add(30 * time.Second); n.pid() == before || !n.ready(); {
-			if !sleep(r.ctx, 20*time.Millisecond) || time.Now().After(deadline) {
-				return nil, fmt.Errorf("%s did not come back", n.name)
-			}
+		if err := n.restart(r.ctx); err != nil {
+			return nil, err
 		}
 	}
 	return nil, nil
@@ -171,7 +190,7 @@ func rollingRestart(r *run, _ *rand.Rand) (func(), error) {
 // exhaustFiles leaves a node no file descriptors and takes the few that are
 // left by connections that say nothing.
 func exhaustFiles(r *run, pick *rand.Rand) (func(), error) {
-	n := r.pickNode(pick)
+	n := r.pickNode(pick, anyNode)
 	undo, err := limitFiles(n.pid(), 10)
 	if err != nil {
 		return nil, errNotHere
@@ -216,8 +235,8 @@ func killBackend(r *run, pick *rand.Rand) (func(), error) {
 	}
 	defer db.Close()
 	var pid int
-	err = db.QueryRow(`select pid from pg_stat_activity where datname = $1 and pid <> pg_backend_pid()
-		order by md5(pid::text || $2) limit 1`, database, fmt.Sprint(pick.Uint32())).Scan(&pid)
+	err = db.QueryRow(`select pid from pg_stat_activity where datname = $1 and application_name <> $2
+		order by md5(pid::text || $3) limit 1`, database, ownName, fmt.Sprint(pick.Uint32())).Scan(&pid)
 	if err != nil {
 		return nil, err
 	}
@@ -270,42 +289,47 @@ func freezePostgres(r *run, _ *rand.Rand) (func(), error) {
 // nodes had.
 func hogConnections(r *run, _ *rand.Rand) (func(), error) {
 	var hogs []*sql.DB
-	take := func(n int) (taken int) {
-		for range n {
+	free := func() {
+		for _, db := range hogs {
+			db.Close()
+		}
+	}
+	for range 20 {
+		for { // until Postgres refuses
 			db, err := r.world.openSQL()
 			if err != nil {
-				continue
+				free()
+				return nil, err
 			}
 			db.SetMaxOpenConns(1)
 			if db.Ping() != nil {
 				db.Close()
-				continue
+				break
 			}
 			hogs = append(hogs, db)
-			taken++
 		}
-		return taken
+		if len(hogs) == 0 {
+			return nil, errors.New("not even one connection")
+		}
+		var ended int
+		err := hogs[0].QueryRow(`select count(pg_terminate_backend(pid)) from pg_stat_activity
+			where datname = $1 and application_name <> $2`, database, ownName).Scan(&ended)
+		if err != nil || ended == 0 { // nobody else has one
+			return free, err
+		}
 	}
-	take(mostConnections)
-	if len(hogs) > 0 {
-		if _, err := hogs[0].Exec(`select pg_terminate_backend(pid) from pg_stat_activity
-			where datname = $1 and query not ilike '%pg_terminate%' and query <> ''`, database); err != nil {
-			r.log.Warn("the nodes keep their connections", "err", err)
-		}
-	}
-	take(mostConnections)
-	r.log.Info("connections taken", "n", len(hogs))
-	return func() {
-		for _, db := range hogs {
-			db.Close()
-		}
-	}, nil
+	return free, errors.New("the nodes were faster each time")
 }
 
-// fillDisk leaves Postgres no place to write.
+// fillDisk leaves Postgres no place to write, and then has it write more than
+// it had set aside.
 func fillDisk(r *run, _ *rand.Rand) (func(), error) {
 	if !r.world.tmpfs {
 		return nil, errNotHere
+	}
+	db, err := r.world.openSQL()
+	if err != nil {
+		return nil, err
 	}
 	path := filepath.Join(r.world.dir, "data", "ballast")
 	f, err := os.Create(path)
@@ -317,7 +341,18 @@ func fillDisk(r *run, _ *rand.Rand) (func(), error) {
 		_, err = f.Write(block)
 	}
 	f.Close()
-	return func() { os.Remove(path) }, nil
+	go func() {
+		for range diskBytes >> 23 {
+			if _, err := db.Exec(`select pg_logical_emit_message(false, 'chaos', repeat('x', 8 * 1024 * 1024))`); err != nil {
+				r.log.Info("the disk is full", "err", err)
+				return
+			}
+		}
+	}()
+	return func() {
+		db.Close()
+		os.Remove(path)
+	}, nil
 }
 
 // silencePostgres lets everything between the nodes and Postgres vanish. In
@@ -335,60 +370,32 @@ func silencePostgres(r *run, _ *rand.Rand) (func(), error) {
 	}, nil
 }
 
-// loseHints lets what nodes tell each other vanish.
-func loseHints(r *run, _ *rand.Rand) (func(), error) {
-	var silent []*wire
-	for _, w := range r.world.toPostgres.all() {
-		if w.listens.Load() {
-			w.fallSilent()
-			silent = append(silent, w)
+// setClock sets a node's clock back and forth.
+func setClock(r *run, pick *rand.Rand) (func(), error) {
+	n := r.pickNode(pick, func(n *node) bool { return n.clock != "" })
+	if n == nil {
+		return nil, errors.New("no node has a clock to be set")
+	}
+	set := func(by time.Duration) {
+		if err := os.WriteFile(n.clock, []byte(by.String()), 0o644); err != nil {
+			r.log.Error("can't set a clock", "err", err)
 		}
 	}
-	if len(silent) == 0 {
-		return nil, errNotHere
-	}
-	return func() {
-		for _, w := range silent {
-			w.cut()
-		}
-	}, nil
-}
-
-// repeatHints repeats what nodes tell each other: twice, late, and with
-// numbers of long ago, of never, and no sense.
-func repeatHints(r *run, pick *rand.Rand) (func(), error) {
-	ctx, cancel := context.WithCancel(r.ctx)
-	say := func(payload string) {
-		if err := r.world.notify(payload); err != nil && ctx.Err() == nil {
-			r.log.Warn("could not repeat a hint", "err", err)
-		}
-	}
-	err := r.world.overhear(ctx, func(payload string) {
-		var e map[string]any
-		if json.Unmarshal([]byte(payload), &e) != nil || strings.HasPrefix(fmt.Sprint(e["n"]), "chaos") {
-			return
-		}
-		e["n"] = "chaos" // from a stranger, so that every node takes it
-		again, _ := json.Marshal(e)
-		time.AfterFunc(time.Duration(rand.IntN(800))*time.Millisecond, func() {
-			if ctx.Err() == nil {
-				say(string(again))
+	jumps, stop := context.WithCancel(r.ctx)
+	go func() {
+		for {
+			by := time.Duration(math.Pow(10, 9+5*pick.Float64())) // a second to a day
+			if pick.IntN(2) == 0 {
+				by = -by
 			}
-		})
-	})
-	if err != nil {
-		cancel()
-		return nil, err
-	}
-	rev := r.highest.Load()
-	for _, payload := range []string{
-		`{"n":"chaos","r":{"1":1}}`, fmt.Sprintf(`{"n":"chaos","r":{"1":%d}}`, pick.Int64N(rev+1)),
-		fmt.Sprintf(`{"n":"chaos","r":{"1":%d}}`, rev+1000), `{"n":"chaos","r":{"1":9223372036854775807}}`,
-		`{"n":"chaos","r":{"99":7}}`, `{"n":"chaos","k":"never heard of","d":{}}`, `not JSON`, `{}`,
-	} {
-		say(payload)
-	}
-	return cancel, nil
+			set(by)
+			if !sleep(jumps, 200*time.Millisecond) {
+				set(0)
+				return
+			}
+		}
+	}()
+	return stop, nil
 }
 
 // some are a few of the connections of readers and of the browser.

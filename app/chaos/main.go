@@ -28,6 +28,7 @@ import (
 )
 
 func main() {
+	asNode() // does not return in a process that is to be one
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := command(ctx, os.Args[1:]); err != nil {
@@ -38,7 +39,7 @@ func main() {
 
 func command(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("chaos", flag.ExitOnError)
-	s := settings{nodes: []int{1, 3}}
+	s := settings{phases: []phase{{1, false}, {3, false}, {3, true}}}
 	flags.Uint64Var(&s.seed, "seed", uint64(rand.Uint32()), "`number` that the faults follow from")
 	flags.DurationVar(&s.lasts, "for", 10*time.Minute, "how `long` faults strike")
 	flags.DurationVar(&s.longest, "longest", 20*time.Second, "how `long` one fault may last")
@@ -48,14 +49,15 @@ func command(ctx context.Context, args []string) error {
 	flags.IntVar(&s.posterCount, "posters", 8, "`number` of posters")
 	flags.IntVar(&s.pageCount, "pages", 3, "`number` of real pages in Chromium")
 	flags.Float64Var(&s.rate, "rate", 20, "`number` of things said, edited and deleted per second, altogether")
-	flags.Func("nodes", "`numbers` of nodes, one phase after the other (default 1,3)", func(text string) error {
-		s.nodes = nil
+	flags.Func("nodes", "`numbers` of nodes, one phase after the other; with +nats connected by NATS (default 1,3,3+nats)", func(text string) error {
+		s.phases = nil
 		for part := range strings.SplitSeq(text, ",") {
-			n, err := strconv.Atoi(part)
+			number, nats := strings.CutSuffix(part, "+nats")
+			n, err := strconv.Atoi(number)
 			if err != nil || n < 1 {
 				return fmt.Errorf("not a number of nodes: %q", part)
 			}
-			s.nodes = append(s.nodes, n)
+			s.phases = append(s.phases, phase{n, nats})
 		}
 		return nil
 	})
@@ -68,7 +70,7 @@ func command(ctx context.Context, args []string) error {
 		}
 		return nil
 	}
-	fmt.Printf("seed %d, %s, nodes %v\n", s.seed, s.lasts, s.nodes)
+	fmt.Printf("seed %d, %s\n", s.seed, s.lasts)
 	return s.execute(ctx, *keep)
 }
 

@@ -13,13 +13,13 @@ import (
 	"time"
 )
 
-// settings of a run. A run with the same seed, nodes, faults and longest
+// settings of a run. A run with the same seed, phases, faults and longest
 // plans the same faults in the same order; how long each recovery takes, and
 // therefore what happens at which second, is the machine's.
 type settings struct {
 	seed        uint64
 	lasts       time.Duration
-	nodes       []int // how many, one phase after the other
+	phases      []phase
 	faults      string
 	longest     time.Duration // of any fault
 	watchdog    time.Duration // of the readers, in place of the page's 25 s
@@ -60,8 +60,10 @@ var errBehind = errors.New("somebody is not complete")
 // compares what is left.
 func (r *run) do() (*report, error) {
 	r.report = &report{settings: r.settings, begun: time.Now()}
-	if !slices.ContainsFunc(r.chosen(), func(k *kind) bool { return k.nodes <= slices.Min(r.nodes) }) {
-		return nil, fmt.Errorf("no fault of %q can strike %d nodes; -list names all", r.faults, slices.Min(r.nodes))
+	for _, p := range r.phases {
+		if !slices.ContainsFunc(r.chosen(), p.permits) {
+			return nil, fmt.Errorf("no fault of %q can strike %d nodes; -list names all", r.faults, p.nodes)
+		}
 	}
 	w, err := newWorld(r.ctx, r.log, r.dir)
 	if err != nil {
@@ -69,6 +71,12 @@ func (r *run) do() (*report, error) {
 	}
 	r.world = w
 	defer w.end()
+	if w.nats == nil { // this version of the program has no NATS
+		r.phases = slices.DeleteFunc(r.phases, func(p phase) bool { return p.nats })
+	}
+	if err := w.enter(r.ctx, r.phases[0]); err != nil {
+		return nil, err
+	}
 
 	readers, stopReaders := context.WithCancel(r.ctx)
 	defer stopReaders()
@@ -110,14 +118,12 @@ func (r *run) do() (*report, error) {
 	go func() { r.watchSilent(readers); close(watching) }()
 
 	began, plan := time.Now(), newPlanner(r.seed, r.chosen(), r.longest)
-	for i, nodes := range r.nodes {
-		for len(w.nodes) < nodes {
-			if err := w.addNode(r.ctx); err != nil {
-				return nil, err
-			}
+	for i, p := range r.phases {
+		if err := w.enter(r.ctx, p); err != nil {
+			return nil, err
 		}
-		r.log.Info("phase", "nodes", nodes)
-		r.strike(plan, began.Add(r.lasts*time.Duration(i+1)/time.Duration(len(r.nodes))))
+		r.log.Info("phase", "nodes", p.nodes, "nats", p.nats)
+		r.strike(plan, p, began.Add(r.lasts*time.Duration(i+1)/time.Duration(len(r.phases))))
 	}
 	if err := r.ctx.Err(); err != nil {
 		return nil, err
@@ -184,9 +190,9 @@ func (r *run) chosen() []*kind {
 }
 
 // strike lets one episode follow the other.
-func (r *run) strike(plan *planner, until time.Time) {
+func (r *run) strike(plan *planner, in phase, until time.Time) {
 	for time.Now().Before(until) && r.ctx.Err() == nil {
-		e := plan.next(len(r.world.nodes))
+		e := plan.next(in)
 		var under sync.WaitGroup
 		for _, f := range e {
 			under.Go(func() { r.one(f) })

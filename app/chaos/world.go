@@ -13,12 +13,13 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
 
-	"github.com/lib/pq"
+	_ "github.com/lib/pq"
 
 	"parlor/db/postgres"
 )
@@ -34,6 +35,10 @@ type world struct {
 	toPostgres       *proxy // between the nodes and Postgres
 	posters, readers *proxy // between clients and nodes
 	pages, knife     *proxy // of the browser; of the readers that are cut at each byte
+
+	nats   *natsServer // nil: the program knows nothing of NATS
+	toNATS *proxy
+	byNATS atomic.Bool // nodes that start now use it
 
 	mu      sync.Mutex
 	cluster *postgres.Cluster
@@ -102,7 +107,38 @@ func newWorld(ctx context.Context, log *slog.Logger, dir string) (w *world, err 
 		}
 		*p = newProxy(l, w.nodeDialers)
 	}
-	return w, w.addNode(ctx)
+	if help, _ := exec.CommandContext(ctx, w.binary, "-h").CombinedOutput(); strings.Contains(string(help), "NATS_URL") {
+		if w.nats, err = startNATS(); err != nil {
+			return w, err
+		}
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return w, err
+		}
+		w.toNATS = newProxy(l, func() []func() (net.Conn, error) {
+			return []func() (net.Conn, error){func() (net.Conn, error) { return net.DialTimeout("tcp", w.nats.addr, 2*time.Second) }}
+		})
+	}
+	return w, nil
+}
+
+// enter brings the world into a phase: more nodes, or all of them with another
+// bus, one after the other.
+func (w *world) enter(ctx context.Context, p phase) error {
+	change := w.byNATS.Swap(p.nats) != p.nats
+	for _, n := range w.nodes {
+		if change {
+			if err := n.restart(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	for len(w.nodes) < p.nodes {
+		if err := w.addNode(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // end stops everything and clears the folder away.
@@ -110,10 +146,13 @@ func (w *world) end() {
 	for _, n := range w.nodes {
 		n.end()
 	}
-	for _, p := range []*proxy{w.toPostgres, w.posters, w.readers, w.pages, w.knife} {
+	for _, p := range []*proxy{w.toPostgres, w.toNATS, w.posters, w.readers, w.pages, w.knife} {
 		if p != nil {
 			p.end()
 		}
+	}
+	if w.nats != nil {
+		w.nats.stop()
 	}
 	if c := w.postgres(); c != nil {
 		signalAll(c.Pid(), syscall.SIGCONT)
@@ -162,9 +201,12 @@ func (w *world) socketDir() string {
 	return u.Query().Get("host")
 }
 
+// ownName tells this program's connections from the nodes'.
+const ownName = "chaos"
+
 // openSQL opens the database, past all proxies.
 func (w *world) openSQL() (*sql.DB, error) {
-	return sql.Open("postgres", w.postgres().URL(database))
+	return sql.Open("postgres", w.postgres().URL(database)+"&application_name="+ownName)
 }
 
 // databaseURL is how nodes reach the database: through the proxy.
@@ -189,13 +231,23 @@ func (w *world) addNode(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	n := &node{
-		name: fmt.Sprintf("node %d", len(w.nodes)+1), addr: addr, binary: w.binary, log: w.log, out: logFile,
-		env: []string{
-			"PARLOR_ADDR=" + addr, "DATABASE_URL=" + w.databaseURL(),
+	n := &node{name: fmt.Sprintf("node %d", len(w.nodes)+1), addr: addr, binary: w.binary, log: w.log, out: logFile}
+	if len(w.nodes)%3 == 1 { // the second one has a clock that can be set
+		if n.binary, err = os.Executable(); err != nil {
+			return err
+		}
+		n.clock = filepath.Join(w.dir, n.name+" clock")
+	}
+	n.env = func() []string {
+		env := []string{
+			"PARLOR_ADDR=" + addr, "DATABASE_URL=" + w.databaseURL(), clockVariable + "=" + n.clock,
 			"PARLOR_DATABASE_CONNECTIONS=" + strconv.Itoa(nodeConnections),
 			"PARLOR_POSTS_PER_SECOND=0", "PARLOR_NICKNAMES_PER_HOUR=0", "PARLOR_STREAMS_PER_SESSION=0",
-		},
+		}
+		if w.byNATS.Load() {
+			env = append(env, "NATS_URL=nats://"+w.toNATS.addr())
+		}
+		return env
 	}
 	n.start()
 	go n.keep()
@@ -228,7 +280,8 @@ func freeAddr() (string, error) {
 // as a service manager does.
 type node struct {
 	name, addr, binary string
-	env                []string
+	clock              string // file that says by how much its clock is wrong; "": the program itself
+	env                func() []string
 	log                *slog.Logger
 	out                *os.File
 
@@ -243,7 +296,7 @@ type node struct {
 
 func (n *node) start() {
 	cmd := exec.Command(n.binary)
-	cmd.Env = append(os.Environ(), n.env...)
+	cmd.Env = append(os.Environ(), n.env()...)
 	cmd.Stdout, cmd.Stderr = n.out, n.out
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	endWithParent(cmd.SysProcAttr)
@@ -291,6 +344,19 @@ func (n *node) stop(signal os.Signal) {
 
 // resume starts the process again, as soon as it has ended.
 func (n *node) resume() { n.down.Store(false) }
+
+// restart stops the process and waits until another one is ready.
+func (n *node) restart(ctx context.Context) error {
+	before := n.pid()
+	n.stop(syscall.SIGTERM)
+	n.resume()
+	for deadline := time.Now().Add(30 * time.Second); n.pid() == before || !n.ready(); {
+		if !sleep(ctx, 20*time.Millisecond) || time.Now().After(deadline) {
+			return fmt.Errorf("%s did not come back", n.name)
+		}
+	}
+	return nil
+}
 
 func (n *node) signal(signal os.Signal) {
 	n.mu.Lock()
@@ -366,40 +432,6 @@ func (w *world) endBackends(like string) error {
 	}
 	defer conn.Close()
 	_, err = conn.Exec(`select pg_terminate_backend(pid) from pg_stat_activity
-		where datname = $1 and pid <> pg_backend_pid() and query ilike $2`, database, like)
+		where datname = $1 and application_name <> $2 and query ilike $3`, database, ownName, like)
 	return err
-}
-
-// notify sends something over the nodes' bus.
-func (w *world) notify(payload string) error {
-	conn, err := w.openSQL()
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	_, err = conn.Exec(`select pg_notify('parlor', $1)`, payload)
-	return err
-}
-
-// overhear passes on what nodes say to each other, until ctx ends.
-func (w *world) overhear(ctx context.Context, heard func(payload string)) error {
-	l := pq.NewListener(w.postgres().URL(database), 50*time.Millisecond, time.Second, nil)
-	if err := l.Listen("parlor"); err != nil {
-		l.Close()
-		return err
-	}
-	go func() {
-		defer l.Close()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case n := <-l.Notify:
-				if n != nil {
-					heard(n.Extra)
-				}
-			}
-		}
-	}()
-	return nil
 }
