@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -58,6 +59,7 @@ var kinds = []*kind{
 
 	{name: "connections cut in the middle of an event", light: true, rounds: 3, strike: cutInEvents},
 	{name: "connections cut at each byte of a stream", least: 2 * time.Second, most: 4 * time.Second, strike: sweepBytes},
+	{name: "answers to posters cut at some byte", least: time.Second, most: 3 * time.Second, strike: cutAnswers},
 	{name: "connections reset", light: true, rounds: 3, strike: resetConnections},
 	{name: "connections slow", light: true, rounds: 2, least: time.Second, most: 4 * time.Second, strike: slowConnections},
 	{name: "connections silent without a close", light: true, rounds: 2, strike: silenceConnections},
@@ -414,6 +416,22 @@ func cutInEvents(r *run, pick *rand.Rand) (func(), error) {
 	return nil, nil
 }
 
+// cutAnswers cuts what posters are told, so that they do not know whether what
+// they sent is stored.
+func cutAnswers(r *run, pick *rand.Rand) (func(), error) {
+	var next atomic.Int64
+	next.Store(int64(pick.IntN(answerLength)))
+	budget := func() int64 { return next.Add(7)%answerLength + 1 }
+	r.world.posters.budget.Store(&budget)
+	for _, w := range r.world.posters.all() {
+		w.left.Store(budget())
+	}
+	return func() { r.world.posters.budget.Store(nil) }, nil
+}
+
+// answerLength is about that of the answer to a post, head included.
+const answerLength = 600
+
 // sweepBytes cuts every stream of a few hasty readers one byte later than the
 // one before.
 func sweepBytes(r *run, _ *rand.Rand) (func(), error) {
@@ -452,6 +470,9 @@ func slowConnections(r *run, pick *rand.Rand) (func(), error) {
 func silenceConnections(r *run, pick *rand.Rand) (func(), error) {
 	for _, w := range r.some(pick, 0.1) {
 		w.fallSilent()
+	}
+	if posters := r.world.posters.all(); len(posters) > 0 {
+		posters[pick.IntN(len(posters))].fallSilent()
 	}
 	return nil, nil
 }

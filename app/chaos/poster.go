@@ -27,6 +27,8 @@ type poster struct {
 	http   *http.Client
 	random *rand.Rand
 	every  *atomic.Int64 // nanoseconds between two things it does
+	edits  int           // how many of a hundred things are changes of what it said
+	latest int           // how many of its latest messages it may change
 	acked  func(rev int64, began time.Time)
 
 	mu       sync.Mutex
@@ -41,7 +43,7 @@ const tryFor = 3 * time.Second
 
 func newPoster(name, base, room string, seed uint64, keepAlive bool) *poster {
 	jar, _ := cookiejar.New(nil) // without options there is nothing to fail
-	return &poster{name: name, base: base, room: room, random: rand.New(rand.NewPCG(seed, 7)), http: &http.Client{
+	return &poster{name: name, base: base, room: room, random: rand.New(rand.NewPCG(seed, 7)), edits: 15, latest: 20, http: &http.Client{
 		Jar: jar, Timeout: tryFor,
 		Transport:     &http.Transport{DisableKeepAlives: !keepAlive},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -56,7 +58,7 @@ func (p *poster) run(stop, ctx context.Context) {
 	}
 	for n := 1; sleep(stop, time.Duration(p.every.Load())*time.Duration(50+p.random.IntN(100))/100); n++ {
 		switch own := p.own(); {
-		case own != nil && p.random.IntN(100) < 15:
+		case own != nil && p.random.IntN(100) < p.edits:
 			p.change(ctx, own, p.random.IntN(3) == 0)
 		default:
 			p.say(ctx, n)
@@ -68,7 +70,7 @@ func (p *poster) run(stop, ctx context.Context) {
 func (p *poster) own() *post {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	newest := p.posts[max(0, len(p.posts)-20):]
+	newest := p.posts[max(0, len(p.posts)-p.latest):]
 	if len(newest) == 0 {
 		return nil
 	}

@@ -198,14 +198,14 @@ func (w *wire) isSilent() bool {
 	}
 }
 
-// cut closes both ends. The server of a silent wire learns of it only a minute
-// later, as from a NAT that has forgotten the connection.
+// cut closes both ends. The server of a silent wire learns of it only later, as
+// if by TCP's keep-alives.
 func (w *wire) cut() {
 	w.close.Do(func() {
 		close(w.closed)
 		w.client.Close()
 		if w.isSilent() {
-			time.AfterFunc(time.Minute, func() { w.server.Close() })
+			time.AfterFunc(20*time.Second, func() { w.server.Close() })
 			return
 		}
 		w.server.Close()

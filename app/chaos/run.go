@@ -108,6 +108,9 @@ func (r *run) do() (*report, error) {
 	for i := range r.posterCount {
 		p := newPoster(fmt.Sprintf("poster %d", i+1), "http://"+w.posters.addr(), room, r.seed+uint64(i), i%2 == 0)
 		p.every, p.acked = &r.every, r.acked
+		if i == 0 { // one who is never content, so that changes of one message overtake each other
+			p.edits, p.latest = 80, 1
+		}
 		r.posters = append(r.posters, p)
 		posting.Go(func() { p.run(stop, insist) })
 	}
@@ -134,9 +137,15 @@ func (r *run) do() (*report, error) {
 	stopPosting()
 	time.AfterFunc(time.Minute, giveUp)
 	posting.Wait()
-	history, rev, err := w.history(r.ctx)
-	if err != nil {
-		return nil, fmt.Errorf("read the history: %w", err)
+	var history []row
+	var rev int64
+	for deadline := time.Now().Add(30 * time.Second); ; {
+		if history, rev, err = w.history(r.ctx); err == nil {
+			break
+		}
+		if !sleep(r.ctx, 100*time.Millisecond) || time.Now().After(deadline) {
+			return nil, fmt.Errorf("read the history: %w", err)
+		}
 	}
 	for deadline := time.Now().Add(r.watchdog*6/5 + 15*time.Second); len(r.behind(rev, nil)) > 0 && time.Now().Before(deadline); {
 		time.Sleep(20 * time.Millisecond)

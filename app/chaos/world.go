@@ -49,8 +49,9 @@ type world struct {
 const (
 	room     = "/rooms/parlor"
 	database = "parlor"
-	// mostConnections is what Postgres takes; three nodes need 30 of them.
-	mostConnections = 60
+	// mostConnections is what Postgres takes. Three nodes need 30 of them, and
+	// those that fell silent are still there for a while.
+	mostConnections = 100
 	nodeConnections = 8
 	// diskBytes is how large the small file system is.
 	diskBytes = 400 << 20
