@@ -19,12 +19,30 @@ func TestAMinuteOfChaosLosesNothing(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a minute")
 	}
+	survive(t, settings{
+		lasts: 48 * time.Second, phases: []phase{{1, false}, {3, false}, {3, true}}, longest: 3 * time.Second,
+		watchdog: 12 * time.Second, readerCount: 40, posterCount: 6, pageCount: 2, rate: 10,
+	})
+}
+
+// A new version comes to three nodes, one after the other, while people talk:
+// every message is acknowledged, and no page is loaded again.
+func TestARollingRestartLosesNothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes some seconds")
+	}
+	survive(t, settings{
+		lasts: 5 * time.Second, phases: []phase{{3, false}}, faults: "rolling restart", longest: 3 * time.Second,
+		watchdog: 12 * time.Second, readerCount: 40, posterCount: 6, pageCount: 1, rate: 50,
+	})
+}
+
+func survive(t *testing.T, s settings) {
+	t.Helper()
+	s.seed, s.dir = uint64(time.Now().UnixNano())%100_000, worldDir(t)
 	var log bytes.Buffer
-	r := &run{ctx: t.Context(), log: slog.New(slog.NewTextHandler(&log, nil)), settings: settings{
-		seed: uint64(time.Now().UnixNano()) % 100_000, lasts: 50 * time.Second, phases: []phase{{1, false}, {3, false}, {3, true}}, longest: 3 * time.Second,
-		watchdog: 12 * time.Second, readerCount: 40, posterCount: 6, pageCount: 2, rate: 10, dir: worldDir(t),
-	}}
-	t.Logf("go run ./app/chaos -seed %d -for %s -longest %s repeats the faults", r.seed, r.lasts, r.longest)
+	r := &run{ctx: t.Context(), log: slog.New(slog.NewTextHandler(&log, nil)), settings: s}
+	t.Logf("seed %d", s.seed)
 	report, err := r.do()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, log.Bytes())

@@ -13,7 +13,7 @@ import (
 
 // post is one message as its poster knows it.
 type post struct {
-	Poster string
+	Poster string // first nickname
 	Nonce  string
 	Text   string
 	Tried  []time.Time // when each attempt began
@@ -23,7 +23,8 @@ type post struct {
 	Then   []*change // edits and the deletion, one after the other
 }
 
-// change is an edit or the deletion of a message, tried until acknowledged.
+// change is an edit or the deletion of a message, or another nickname of a
+// poster, tried until acknowledged.
 type change struct {
 	Text   string
 	Delete bool
@@ -71,6 +72,8 @@ type record struct {
 type verdict struct {
 	Acknowledged, Changes, Readers int
 
+	Afresh int // pages that readers were given afresh, after gaps too long to be replayed
+
 	Lost, Doubled, Misordered []string
 	Wrong                     []string // anything else that breaks the promise
 }
@@ -96,10 +99,11 @@ func (v *verdict) String() string {
 	return b.String()
 }
 
-// check compares the records.
-func check(posts []*post, history []row, readers []record) *verdict {
+// check compares the records. renames are by the posters' first nicknames.
+func check(posts []*post, renames map[string][]*change, history []row, readers []record) *verdict {
 	v := &verdict{Readers: len(readers)}
 	v.checkHistory(posts, history)
+	v.checkNicknames(posts, renames, history)
 	for _, r := range readers {
 		v.checkReader(r, history)
 	}
@@ -199,6 +203,31 @@ func (v *verdict) checkChanges(p *post, r row) {
 	}
 }
 
+// checkNicknames: everything a poster said stands under the last acknowledged
+// nickname, or a later one.
+func (v *verdict) checkNicknames(posts []*post, renames map[string][]*change, history []row) {
+	poster := make(map[string]string)
+	for _, p := range posts {
+		poster[p.Nonce] = p.Poster
+	}
+	for _, r := range history {
+		name, known := poster[r.Nonce]
+		if !known {
+			continue
+		}
+		names := []string{name}
+		for _, c := range renames[name] {
+			if !c.Acked.IsZero() {
+				names = nil
+			}
+			names = append(names, c.Text)
+		}
+		if !slices.Contains(names, r.Nickname) {
+			note(&v.Lost, "%d stands under the nickname %q instead of %q", r.Seq, r.Nickname, names)
+		}
+	}
+}
+
 // checkReader: in the end the page shows the newest end of the history, and on
 // the way each message came once, in the room's order, without a gap.
 func (v *verdict) checkReader(r record, history []row) {
@@ -245,7 +274,9 @@ func (v *verdict) checkReader(r record, history []row) {
 	last, page := int64(0), -1
 	for _, s := range r.Seen {
 		if s.Whole && s.Page != page { // a page afresh: it may repeat and leave out, not go back
-			page = s.Page
+			if page = s.Page; page > 0 {
+				v.Afresh++
+			}
 			newest := s.Seq
 			for _, t := range r.Seen {
 				if t.Whole && t.Page == page {

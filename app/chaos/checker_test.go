@@ -146,7 +146,7 @@ func TestTheCheckerFindsEachWayToLoseMessages(t *testing.T) {
 			length := len(replays[name](0, false))
 			found := 0
 			for cut := -1; cut <= length; cut++ {
-				v := check(nil, nil, nil)
+				v := check(nil, nil, nil, nil)
 				v.checkReader(readThrough(t, &faultyServer{replay: replays[name], cut: cut}), stored(finalRoom))
 				if want == nil && v.broken() {
 					t.Fatalf("cut at %d of %d: it complains of a server that is right:\n%s", cut, length, v)
@@ -262,10 +262,14 @@ func TestTheCheckerComparesPostsHistoryAndReaders(t *testing.T) {
 		{"came out of order and was repaired", threeSaid, three, []record{seen(sight{Seq: 1}, sight{Seq: 3}, sight{Seq: 2}, sight{2, 1, true}, sight{3, 1, true})}, "misordered"},
 		{"was left out and came with a page afresh", threeSaid, three, []record{seen(sight{Seq: 1}, sight{Seq: 3}, sight{2, 1, true}, sight{3, 1, true})}, "lost"},
 		{"a page afresh that is older", threeSaid, three, []record{seen(sight{Seq: 1}, sight{Seq: 2}, sight{Seq: 3}, sight{1, 1, true}, sight{2, 1, true}, sight{Seq: 3, Page: 2})}, "misordered"},
+		{"a rename that does not hold", []*post{{Poster: "B", Nonce: "1", Text: "text 1", Tried: []time.Time{at(1)}, Acked: at(2), Seq: 1}},
+			[]row{{Seq: 1, Nonce: "1", Text: "text 1", Nickname: "B"}}, nil, "lost"},
+		{"a rename that holds", []*post{{Poster: "B", Nonce: "1", Text: "text 1", Tried: []time.Time{at(1)}, Acked: at(2), Seq: 1}},
+			[]row{{Seq: 1, Nonce: "1", Text: "text 1", Nickname: "C"}}, nil, ""},
 		{"the reader has a problem", threeSaid, three, []record{{Reader: "page", Shown: reader(1, 2, 3).Shown, Problems: []string{"was loaded afresh"}}}, "wrong"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			said := check(c.posts, c.history, c.readers).String()
+			said := check(c.posts, map[string][]*change{"B": {{Text: "C", Acked: at(1)}}}, c.history, c.readers).String()
 			switch {
 			case c.want == "" && said != "":
 				t.Errorf("it complains:\n%s", said)

@@ -33,6 +33,7 @@ type poster struct {
 
 	mu       sync.Mutex
 	posts    []*post
+	renames  []*change
 	tries    int
 	problems []string
 }
@@ -58,6 +59,8 @@ func (p *poster) run(stop, ctx context.Context) {
 	}
 	for n := 1; sleep(stop, time.Duration(p.every.Load())*time.Duration(50+p.random.IntN(100))/100); n++ {
 		switch own := p.own(); {
+		case p.random.IntN(100) == 0:
+			p.rename(ctx)
 		case own != nil && p.random.IntN(100) < p.edits:
 			p.change(ctx, own, p.random.IntN(3) == 0)
 		default:
@@ -122,6 +125,18 @@ func (p *poster) change(ctx context.Context, m *post, remove bool) {
 		c.Acked = time.Now()
 		p.mu.Unlock()
 		p.acked(changed.Rev, c.Tried[0])
+	}
+}
+
+func (p *poster) rename(ctx context.Context) {
+	c := &change{Text: fmt.Sprintf("%s, renamed %d", p.name, len(p.renames)+1)}
+	p.mu.Lock()
+	p.renames = append(p.renames, c)
+	p.mu.Unlock()
+	if p.insist(ctx, "/session", url.Values{"nickname": {c.Text}}, http.StatusSeeOther, &c.Tried, nil) {
+		p.mu.Lock()
+		c.Acked = time.Now()
+		p.mu.Unlock()
 	}
 }
 

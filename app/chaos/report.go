@@ -72,10 +72,10 @@ func (r *report) print(out io.Writer) {
 	v := r.verdict
 	fmt.Fprintf(out, `
 %d messages and %d changes acknowledged in %d attempts; %d messages stored
-%d readers, %d streams opened, %d of them cut at the next byte
+%d readers, %d streams opened, %d of them cut at the next byte, %d pages given afresh
 lost %d, doubled %d, misordered %d, otherwise wrong %d; answers that should not be: %d; nodes that ended by themselves: %d
 seed %d, %s
-`, v.Acknowledged, v.Changes, r.tries, r.history, v.Readers, r.streams, r.swept,
+`, v.Acknowledged, v.Changes, r.tries, r.history, v.Readers, r.streams, r.swept, v.Afresh,
 		len(v.Lost), len(v.Doubled), len(v.Misordered), len(v.Wrong), len(r.refused), r.fell, r.seed, r.took.Round(time.Second))
 	for _, list := range [][]string{r.odd, r.refused, {v.String()}} {
 		if text := strings.Join(list[:min(len(list), 10)], "\n"); text != "" {

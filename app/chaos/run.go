@@ -166,7 +166,9 @@ func (r *run) do() (*report, error) {
 		r.report.streams += s.answers.Load()
 	}
 	var posts []*post
+	renames := make(map[string][]*change)
 	for _, p := range r.posters {
+		renames[p.name] = p.renames
 		posts = append(posts, p.posts...)
 		r.report.tries += p.tries
 		r.report.refused = append(r.report.refused, p.problems...)
@@ -175,7 +177,7 @@ func (r *run) do() (*report, error) {
 		r.report.fell += n.fell.Load()
 	}
 	r.report.swept = r.sweptTo.Load()
-	r.report.verdict = check(posts, history, records)
+	r.report.verdict = check(posts, renames, history, records)
 	r.report.history = len(history)
 	r.report.took = time.Since(r.report.begun)
 	return r.report, nil
