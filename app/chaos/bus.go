@@ -193,9 +193,6 @@ func cutBus(r *run, _ *rand.Rand) (func(), error) {
 }
 
 func restartNATS(r *run, _ *rand.Rand) (func(), error) {
-	if !r.world.byNATS.Load() {
-		return nil, errNotHere
-	}
 	r.world.nats.stop()
 	return func() {
 		if err := r.world.nats.start(); err != nil {

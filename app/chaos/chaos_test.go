@@ -20,7 +20,7 @@ func TestAMinuteOfChaosLosesNothing(t *testing.T) {
 		t.Skip("takes a minute")
 	}
 	survive(t, settings{
-		lasts: 48 * time.Second, phases: []phase{{1, false}, {3, false}, {3, true}}, longest: 3 * time.Second,
+		lasts: 48 * time.Second, phases: []phase{{1, byPostgres}, {3, byPostgres}, {3, byNATS}}, longest: 3 * time.Second,
 		watchdog: 12 * time.Second, readerCount: 40, posterCount: 6, pageCount: 2, rate: 10,
 	})
 }
@@ -32,7 +32,7 @@ func TestARollingRestartLosesNothing(t *testing.T) {
 		t.Skip("takes some seconds")
 	}
 	survive(t, settings{
-		lasts: 5 * time.Second, phases: []phase{{3, false}}, faults: "rolling restart", longest: 3 * time.Second,
+		lasts: 5 * time.Second, phases: []phase{{3, byPostgres}}, faults: "rolling restart", longest: 3 * time.Second,
 		watchdog: 12 * time.Second, readerCount: 40, posterCount: 6, pageCount: 1, rate: 50,
 	})
 }
@@ -42,6 +42,9 @@ func survive(t *testing.T, s settings) {
 	s.seed, s.dir = uint64(time.Now().UnixNano())%100_000, worldDir(t)
 	var log bytes.Buffer
 	r := &run{ctx: t.Context(), log: slog.New(slog.NewTextHandler(&log, nil)), settings: s}
+	before := slog.Default()
+	slog.SetDefault(r.log) // what runs Postgres writes there
+	defer slog.SetDefault(before)
 	t.Logf("seed %d", s.seed)
 	report, err := r.do()
 	if err != nil {

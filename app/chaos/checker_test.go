@@ -284,9 +284,12 @@ func TestTheCheckerComparesPostsHistoryAndReaders(t *testing.T) {
 func TestASeedPlansTheSameFaults(t *testing.T) {
 	plan := func(seed uint64) string {
 		var b strings.Builder
-		for p := newPlanner(seed, kinds, 20*time.Second); b.Len() < 20_000; {
-			for _, f := range p.next(phase{3, true}) {
-				fmt.Fprintln(&b, f.kind.name, f.after, f.lasts, f.target)
+		p := newPlanner(seed, kinds, 20*time.Second)
+		for _, in := range []phase{{1, byPostgres}, {3, byPostgres}, {3, byNATS}} {
+			for range 50 {
+				for _, f := range p.next(in) {
+					fmt.Fprintln(&b, f.kind.name, f.after, f.lasts, f.target)
+				}
 			}
 		}
 		return b.String()

@@ -21,7 +21,7 @@ type kind struct {
 	name        string
 	least, most time.Duration // how long it lasts
 	nodes       int           // it takes this many nodes at least
-	nats        bool          // it takes NATS
+	bus         string        // it takes this one: byPostgres, byNATS, or "" for any
 	rounds      int           // how often it comes in each round of all kinds
 	light       bool          // it may come together with another one
 	strike      func(r *run, pick *rand.Rand) (heal func(), err error)
@@ -51,10 +51,10 @@ var kinds = []*kind{
 	{name: "Postgres unreachable without a close", least: time.Second, most: 4 * time.Second, strike: silencePostgres},
 
 	{name: "bus connections ended", strike: cutBus},
-	{name: "listener's backend ended", strike: endConnections("listen%")},
+	{name: "listener's backend ended", bus: byPostgres, strike: endConnections("listen%")},
 	{name: "bus messages lost", least: time.Second, most: 4 * time.Second, strike: loseHints},
 	{name: "bus messages doubled, late and forged", least: time.Second, most: 3 * time.Second, strike: repeatHints},
-	{name: "NATS restarted", nats: true, least: 50 * time.Millisecond, most: 4 * time.Second, strike: restartNATS},
+	{name: "NATS restarted", bus: byNATS, least: 50 * time.Millisecond, most: 4 * time.Second, strike: restartNATS},
 	{name: "a node's clock set back and forth", nodes: 2, least: time.Second, most: 4 * time.Second, strike: setClock},
 
 	{name: "connections cut in the middle of an event", light: true, rounds: 3, strike: cutInEvents},
@@ -129,13 +129,18 @@ func (p *planner) draw(in phase, light bool) fault {
 	return fault{}
 }
 
-// phase is a part of a run: so many nodes, connected by Postgres or by NATS.
+// phase is a part of a run: so many nodes, connected by a bus.
 type phase struct {
 	nodes int
-	nats  bool
+	bus   string
 }
 
-func (p phase) permits(k *kind) bool { return p.nodes >= k.nodes && (p.nats || !k.nats) }
+const (
+	byPostgres = "Postgres"
+	byNATS     = "NATS"
+)
+
+func (p phase) permits(k *kind) bool { return p.nodes >= k.nodes && (k.bus == "" || k.bus == p.bus) }
 
 // pickNode picks one of those that are suitable; nil: there is none.
 func (r *run) pickNode(pick *rand.Rand, suitable func(*node) bool) *node {

@@ -39,7 +39,7 @@ func main() {
 
 func command(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("chaos", flag.ExitOnError)
-	s := settings{phases: []phase{{1, false}, {3, false}, {3, true}}}
+	s := settings{phases: []phase{{1, byPostgres}, {3, byPostgres}, {3, byNATS}}}
 	flags.Uint64Var(&s.seed, "seed", uint64(rand.Uint32()), "`number` that the faults follow from")
 	flags.DurationVar(&s.lasts, "for", 10*time.Minute, "how `long` faults strike")
 	flags.DurationVar(&s.longest, "longest", 20*time.Second, "how `long` one fault may last")
@@ -57,7 +57,11 @@ func command(ctx context.Context, args []string) error {
 			if err != nil || n < 1 {
 				return fmt.Errorf("not a number of nodes: %q", part)
 			}
-			s.phases = append(s.phases, phase{n, nats})
+			bus := byPostgres
+			if nats {
+				bus = byNATS
+			}
+			s.phases = append(s.phases, phase{n, bus})
 		}
 		return nil
 	})

@@ -72,7 +72,7 @@ func (r *run) do() (*report, error) {
 	r.world = w
 	defer w.end()
 	if w.nats == nil { // this version of the program has no NATS
-		r.phases = slices.DeleteFunc(r.phases, func(p phase) bool { return p.nats })
+		r.phases = slices.DeleteFunc(r.phases, func(p phase) bool { return p.bus == byNATS })
 	}
 	if err := w.enter(r.ctx, r.phases[0]); err != nil {
 		return nil, err
@@ -89,7 +89,7 @@ func (r *run) do() (*report, error) {
 		s := newSubscriber(name, "http://"+way.addr()+room, r.watchdog)
 		s.gzip = i%3 == 2
 		if i < sweepers {
-			s.hurry = 20
+			s.hurry = 100
 		}
 		r.subscribers = append(r.subscribers, s)
 		reading.Go(func() { s.run(readers) })
@@ -100,6 +100,7 @@ func (r *run) do() (*report, error) {
 		}
 		defer r.pages.end()
 	}
+	r.sweptTo.Store(int64(r.seed % sweepLength)) // no run reaches all: each begins elsewhere
 	r.every.Store(int64(float64(time.Second) * float64(r.posterCount) / r.rate))
 	stop, stopPosting := context.WithCancel(r.ctx)
 	defer stopPosting()
@@ -125,7 +126,7 @@ func (r *run) do() (*report, error) {
 		if err := w.enter(r.ctx, p); err != nil {
 			return nil, err
 		}
-		r.log.Info("phase", "nodes", p.nodes, "nats", p.nats)
+		r.log.Info("phase", "nodes", p.nodes, "bus", p.bus)
 		r.strike(plan, p, began.Add(r.lasts*time.Duration(i+1)/time.Duration(len(r.phases))))
 	}
 	if err := r.ctx.Err(); err != nil {
@@ -176,7 +177,7 @@ func (r *run) do() (*report, error) {
 	for _, n := range w.nodes {
 		r.report.fell += n.fell.Load()
 	}
-	r.report.swept = r.sweptTo.Load()
+	r.report.swept = r.sweptTo.Load() - int64(r.seed%sweepLength)
 	r.report.verdict = check(posts, renames, history, records)
 	r.report.history = len(history)
 	r.report.took = time.Since(r.report.begun)
@@ -184,7 +185,7 @@ func (r *run) do() (*report, error) {
 }
 
 // sweepers is how many readers are there to be cut at each byte.
-const sweepers = 4
+const sweepers = 8
 
 // chosen are the kinds of fault that the settings name.
 func (r *run) chosen() []*kind {

@@ -126,7 +126,7 @@ func newWorld(ctx context.Context, log *slog.Logger, dir string) (w *world, err 
 // enter brings the world into a phase: more nodes, or all of them with another
 // bus, one after the other.
 func (w *world) enter(ctx context.Context, p phase) error {
-	change := w.byNATS.Swap(p.nats) != p.nats
+	change := w.byNATS.Swap(p.bus == byNATS) != (p.bus == byNATS)
 	for _, n := range w.nodes {
 		if change {
 			if err := n.restart(ctx); err != nil {
