@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -38,7 +39,7 @@ type faultyServer struct {
 	// the reader's first.
 	replay func(after int64, again bool) string
 	cut    int // length of the first stream; below 0: it is not cut
-	opened int
+	opened atomic.Int32
 }
 
 func (f *faultyServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -50,9 +51,13 @@ func (f *faultyServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_ = json.Unmarshal([]byte(r.URL.Query().Get("datastar")), &signals)
 	var after int64
 	fmt.Sscanf(cmp.Or(r.Header.Get("Last-Event-ID"), signals.Cursor), "e.%d", &after)
-	f.opened++
-	stream := f.replay(after, f.opened > 1)
-	if f.opened == 1 && f.cut >= 0 {
+	opened := f.opened.Add(1)
+	if opened > 3 {
+		w.WriteHeader(http.StatusNoContent) // ends the retries
+		return
+	}
+	stream := f.replay(after, opened > 1)
+	if opened == 1 && f.cut >= 0 {
 		stream = stream[:min(f.cut, len(stream))]
 	}
 	fmt.Fprint(w, stream)
@@ -145,9 +150,14 @@ func TestTheCheckerFindsEachWayToLoseMessages(t *testing.T) {
 			t.Parallel()
 			length := len(replays[name](0, false))
 			found := 0
+			f := &faultyServer{replay: replays[name]}
+			server := httptest.NewServer(f)
+			defer server.Close()
 			for cut := -1; cut <= length; cut++ {
-				v := check(nil, nil, nil, nil)
-				v.checkReader(readThrough(t, &faultyServer{replay: replays[name], cut: cut}), stored(finalRoom))
+				f.cut = cut
+				f.opened.Store(0)
+				v := &verdict{}
+				v.checkReader(readThrough(t, f, server), stored(finalRoom))
 				if want == nil && v.broken() {
 					t.Fatalf("cut at %d of %d: it complains of a server that is right:\n%s", cut, length, v)
 				}
@@ -162,20 +172,18 @@ func TestTheCheckerFindsEachWayToLoseMessages(t *testing.T) {
 	}
 }
 
-// readThrough reads the server's room until three streams were answered: one
-// that is cut, one that goes on from there, and one more to be sure that the
-// second was read to its end.
-func readThrough(t *testing.T, f *faultyServer) record {
+// readThrough reads the server's room by three streams: one that is cut, one
+// that goes on from there, and one more. The reader asks for a fourth when it
+// has read the third to its end.
+func readThrough(t *testing.T, f *faultyServer, server *httptest.Server) record {
 	t.Helper()
-	server := httptest.NewServer(f)
-	defer server.Close()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	s := newSubscriber("reader", server.URL+"/room", time.Minute)
-	s.hurry = 5000
+	s.hurry, s.http = 50_000, server.Client()
 	done := make(chan struct{})
 	go func() { s.run(ctx); close(done) }()
-	for deadline := time.Now().Add(20 * time.Second); s.answers.Load() < 3; time.Sleep(50 * time.Microsecond) {
+	for deadline := time.Now().Add(20 * time.Second); f.opened.Load() < 4; time.Sleep(50 * time.Microsecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("the reader does not come back")
 		}
