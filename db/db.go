@@ -130,7 +130,7 @@ func Open(ctx context.Context, url string, opt Options) (*Store, error) {
 // closing its connections, lets go of the rooms that it has locked: Postgres
 // would wait for it, and everybody else for Postgres.
 var sessionSettings = map[string]string{
-	"idle_in_transaction_session_timeout": "3s",
+	"idle_in_transaction_session_timeout": "2s",
 	"tcp_keepalives_idle":                 "10", // seconds; without effect on a Unix socket
 	"tcp_keepalives_interval":             "3",
 	"tcp_keepalives_count":                "3",
@@ -207,12 +207,14 @@ func IsAway(err error) bool {
 	var pqErr *pq.Error
 	switch {
 	case errors.As(err, &pqErr):
+		if pqErr.Fatal() { // it ended the session, or refused one: its disk is full, say
+			return true
+		}
 		switch pqErr.Code.Class() {
 		case "08", "53", "57", "58": // connection, resources, operator, system
 			return true
 		}
-		// Read-only: a standby, or a fail-over under way. Or see sessionSettings.
-		return pqErr.Code == "25006" || pqErr.Code == "25P03"
+		return pqErr.Code == "25006" // read-only: a standby, or a fail-over under way
 	case errors.As(err, &netErr), errors.Is(err, driver.ErrBadConn), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return true
 	}
