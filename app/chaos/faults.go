@@ -43,27 +43,27 @@ var kinds = []*kind{
 
 	{name: "Postgres killed with -9", strike: killPostgres},
 	{name: "Postgres backend killed with -9", strike: killBackend},
-	{name: "Postgres connections ended", rounds: 2, strike: endConnections("%")},
+	{name: "Postgres connections ended", light: true, rounds: 3, strike: endConnections("%")},
 	{name: "Postgres stopped", least: 100 * time.Millisecond, most: 4 * time.Second, strike: stopPostgres},
 	{name: "Postgres frozen", least: time.Second, most: 20 * time.Second, strike: freezePostgres},
 	{name: "Postgres out of connections", least: time.Second, most: 4 * time.Second, strike: hogConnections},
 	{name: "Postgres disk full", least: 2 * time.Second, most: 4 * time.Second, strike: fillDisk},
 	{name: "Postgres unreachable without a close", least: time.Second, most: 4 * time.Second, strike: silencePostgres},
 
-	{name: "bus connections ended", strike: cutBus},
+	{name: "bus connections ended", light: true, rounds: 3, strike: cutBus},
 	{name: "listener's backend ended", bus: byPostgres, strike: endConnections("listen%")},
 	{name: "bus messages lost", least: time.Second, most: 4 * time.Second, strike: loseHints},
 	{name: "bus messages doubled, late and forged", least: time.Second, most: 3 * time.Second, strike: repeatHints},
 	{name: "NATS restarted", bus: byNATS, least: 50 * time.Millisecond, most: 4 * time.Second, strike: restartNATS},
 	{name: "a node's clock set back and forth", nodes: 2, least: time.Second, most: 4 * time.Second, strike: setClock},
 
-	{name: "connections cut in the middle of an event", light: true, rounds: 3, strike: cutInEvents},
+	{name: "connections cut in the middle of an event", light: true, rounds: 5, strike: cutInEvents},
 	{name: "connections cut at each byte of a stream", least: 2 * time.Second, most: 4 * time.Second, strike: sweepBytes},
 	{name: "answers to posters cut at some byte", least: time.Second, most: 3 * time.Second, strike: cutAnswers},
-	{name: "connections reset", light: true, rounds: 3, strike: resetConnections},
-	{name: "connections slow", light: true, rounds: 2, least: time.Second, most: 4 * time.Second, strike: slowConnections},
-	{name: "connections silent without a close", light: true, rounds: 2, strike: silenceConnections},
-	{name: "half of all connections at once", rounds: 2, strike: halfAtOnce},
+	{name: "connections reset", light: true, rounds: 4, strike: resetConnections},
+	{name: "connections slow", light: true, rounds: 3, least: time.Second, most: 4 * time.Second, strike: slowConnections},
+	{name: "connections silent without a close", light: true, rounds: 3, strike: silenceConnections},
+	{name: "half of all connections at once", light: true, rounds: 4, strike: halfAtOnce},
 }
 
 // fault is one planned fault.
@@ -103,7 +103,7 @@ func (p *planner) next(in phase) episode {
 		f = p.draw(in, false)
 	}
 	e := episode{f}
-	for p.random.IntN(3) == 0 && len(e) < 3 {
+	for p.random.IntN(2) == 0 && len(e) < 4 {
 		if f := p.draw(in, true); f.kind != nil {
 			f.after = time.Duration(p.random.Float64() * float64(e[0].lasts+300*time.Millisecond))
 			e = append(e, f)

@@ -51,7 +51,7 @@ const (
 	database = "parlor"
 	// mostConnections is what Postgres takes. Three nodes need 30 of them, and
 	// those that fell silent are still there for a while.
-	mostConnections = 100
+	mostConnections = 75
 	nodeConnections = 8
 	// diskBytes is how large the small file system is.
 	diskBytes = 400 << 20
