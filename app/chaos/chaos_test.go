@@ -20,7 +20,7 @@ func TestAMinuteOfChaosLosesNothing(t *testing.T) {
 		t.Skip("takes a minute")
 	}
 	survive(t, settings{
-		lasts: 48 * time.Second, phases: []phase{{1, byPostgres}, {3, byPostgres}, {3, byNATS}}, longest: 3 * time.Second,
+		lasts: 42 * time.Second, phases: []phase{{1, byPostgres}, {3, byPostgres}, {3, byNATS}}, longest: 3 * time.Second,
 		watchdog: 12 * time.Second, readerCount: 40, posterCount: 6, pageCount: 2, rate: 10,
 	})
 }

@@ -407,7 +407,11 @@ func setClock(r *run, pick *rand.Rand) (func(), error) {
 
 // some are a few of the connections of readers and of the browser.
 func (r *run) some(pick *rand.Rand, part float64) []*wire {
-	wires := append(r.world.readers.all(), r.world.pages.all()...)
+	return choose(pick, part, append(r.world.readers.all(), r.world.pages.all()...))
+}
+
+// choose picks a part of some connections, one at least.
+func choose(pick *rand.Rand, part float64, wires []*wire) []*wire {
 	pick.Shuffle(len(wires), func(i, j int) { wires[i], wires[j] = wires[j], wires[i] })
 	return wires[:int(math.Ceil(part*float64(len(wires))))]
 }
@@ -471,9 +475,14 @@ func slowConnections(r *run, pick *rand.Rand) (func(), error) {
 }
 
 // silenceConnections lets connections carry nothing any more, for good. Only
-// the watchdog of their pages can find out.
+// the watchdog of their pages can find out; a run whose readers have a shorter
+// one does not wait for those in the browser.
 func silenceConnections(r *run, pick *rand.Rand) (func(), error) {
-	for _, w := range r.some(pick, 0.1) {
+	wires := r.world.readers.all()
+	if r.watchdog >= pageWatchdog {
+		wires = append(wires, r.world.pages.all()...)
+	}
+	for _, w := range choose(pick, 0.1, wires) {
 		w.fallSilent()
 	}
 	if posters := r.world.posters.all(); len(posters) > 0 {

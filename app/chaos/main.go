@@ -43,7 +43,7 @@ func command(ctx context.Context, args []string) error {
 	flags.Uint64Var(&s.seed, "seed", uint64(rand.Uint32()), "`number` that the faults follow from")
 	flags.DurationVar(&s.lasts, "for", 10*time.Minute, "how `long` faults strike")
 	flags.DurationVar(&s.longest, "longest", 20*time.Second, "how `long` one fault may last")
-	flags.DurationVar(&s.watchdog, "watchdog", 25*time.Second, "`silence` after which a reader asks afresh; the page's is 25 s")
+	flags.DurationVar(&s.watchdog, "watchdog", pageWatchdog, "`silence` after which a reader asks afresh")
 	flags.StringVar(&s.faults, "faults", "", "only kinds whose names contain one of these `words`, separated by commas")
 	flags.IntVar(&s.readerCount, "readers", 60, "`number` of readers without a browser")
 	flags.IntVar(&s.posterCount, "posters", 8, "`number` of posters")

@@ -116,9 +116,12 @@ const readPage = `() => JSON.stringify({
 	})),
 })`
 
-// pagePatience is how long a page may take to its last word: a connection
-// that fell silent is noticed after 25 s, and the look every 5 s.
-const pagePatience = 45 * time.Second
+// pageWatchdog is the silence after which a page asks afresh; it looks every
+// 5 s. pagePatience is how long it may take to its last word.
+const (
+	pageWatchdog = 25 * time.Second
+	pagePatience = 45 * time.Second
+)
 
 // records waits until the pages show the end of the history, or for long
 // enough, and returns what they saw and show.
