@@ -1,7 +1,7 @@
 # The habits of the project. `make` alone prints them.
 
 .DEFAULT_GOAL := help
-.PHONY: help generate build run dev test check bench bench-full screenshots browser
+.PHONY: help generate build run dev test check bench bench-full chaos screenshots browser
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,11 @@ bench: generate ## measure against bare servers in the same run, in 5 minutes (A
 bench-full: generate ## the same with 10,000 and 19,000 streams, 10 million messages and 10 minutes of mixed load
 	@sh db/postgres/install.sh
 	@ulimit -n 20000; go run ./app/bench -full $(ARGS)
+
+chaos: generate ## let everything break for 10 minutes, and check that nothing is lost (ARGS="-seed 7 -for 1h"; ARGS=-h explains)
+	@sh db/postgres/install.sh
+	@sh app/e2e/install.sh
+	@go run ./app/chaos $(ARGS)
 
 screenshots: generate ## make the pictures of the README anew
 	@sh app/e2e/install.sh

@@ -53,7 +53,7 @@ type Server struct {
 // ends: the bus, presence, and the slow sweeps.
 func New(ctx context.Context, cfg Config, databaseURL string, store *db.Store, log *slog.Logger) (*Server, error) {
 	s := &Server{
-		cfg: cfg, log: log, store: store, now: time.Now,
+		cfg: cfg, log: log, store: store, now: store.Now,
 		streams: newStreams(), limits: newLimits(cfg), metrics: metrics.New(),
 	}
 	s.ready = newReadiness(store.Ping, func() bool { return s.bus.Healthy() })

@@ -20,6 +20,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -109,7 +110,7 @@ func Open(ctx context.Context, url string, opt Options) (*Store, error) {
 	if err := Migrate(ctx, url); err != nil {
 		return nil, err
 	}
-	connector, err := pq.NewConnector(url)
+	connector, err := connectorTo(url)
 	if err != nil {
 		return nil, fmt.Errorf("read the database URL: %w", err)
 	}
@@ -144,6 +145,29 @@ func Open(ctx context.Context, url string, opt Options) (*Store, error) {
 		}
 	}
 	return s, nil
+}
+
+// sessionSettings see to it that a node that froze, or vanished without
+// closing its connections, lets go of the rooms that it has locked: Postgres
+// would wait for it, and everybody else for Postgres.
+var sessionSettings = map[string]string{
+	"idle_in_transaction_session_timeout": "2s",
+	"tcp_keepalives_idle":                 "10", // seconds; without effect on a Unix socket
+	"tcp_keepalives_interval":             "3",
+	"tcp_keepalives_count":                "3",
+}
+
+// connectorTo makes connections with sessionSettings, where the URL does not
+// say otherwise.
+func connectorTo(url string) (*pq.Connector, error) {
+	config, err := pq.NewConfig(url)
+	if err != nil {
+		return nil, err
+	}
+	settings := maps.Clone(sessionSettings)
+	maps.Copy(settings, config.Runtime)
+	config.Runtime = settings
+	return pq.NewConnectorConfig(config)
 }
 
 // Close ends all connections.
@@ -181,6 +205,9 @@ func (s *Store) sawEpoch(epoch string) {
 		do()
 	}
 }
+
+// Now is the program's one clock. It decides no order.
+func (s *Store) Now() time.Time { return s.now() }
 
 // Ping tells whether the database answers.
 func (s *Store) Ping(ctx context.Context) error { return s.DB.PingContext(ctx) }
@@ -258,6 +285,9 @@ func IsAway(err error) bool {
 	var pqErr *pq.Error
 	switch {
 	case errors.As(err, &pqErr):
+		if pqErr.Fatal() { // it ended the session, or refused one: its disk is full, say
+			return true
+		}
 		switch pqErr.Code.Class() {
 		case "08", "53", "57", "58": // connection, resources, operator, system
 			return true

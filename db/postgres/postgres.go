@@ -54,7 +54,7 @@ const (
 
 	patience   = 20 * time.Second // for a server to stop politely
 	firstPause = 100 * time.Millisecond
-	longPause  = 5 * time.Second
+	longPause  = time.Second // a vain start costs little, and people wait
 )
 
 // Cluster is a running private cluster. Its methods may be used concurrently.
