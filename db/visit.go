@@ -38,12 +38,15 @@ type pendingVisit struct {
 type visitQueue struct {
 	mu      sync.Mutex
 	waiting []*pendingVisit
-	running int
+	running int       // queries
+	began   time.Time // the latest of them
 }
 
 const (
-	mostVisitQueries = 2  // at once; then visits wait and share
-	mostVisits       = 64 // in a query
+	mostVisits = 64 // in a query
+	// stuckAfter is when visits stop waiting for the query under way: it may
+	// be on a connection that is dead, and others are not.
+	stuckAfter = time.Second
 )
 
 const visitSQL = `
@@ -68,9 +71,10 @@ func (s *Store) Visit(ctx context.Context, slug, token string) (Visit, error) {
 	v := &pendingVisit{slug: slug, token: token, done: make(chan struct{})}
 	s.visits.mu.Lock()
 	s.visits.waiting = append(s.visits.waiting, v)
-	free := s.visits.running < mostVisitQueries
+	free := s.visits.running == 0 || time.Since(s.visits.began) > stuckAfter
 	if free {
 		s.visits.running++
+		s.visits.began = time.Now()
 	}
 	s.visits.mu.Unlock()
 	if free {
@@ -107,6 +111,7 @@ func (s *Store) lookUpVisits() {
 		if len(s.visits.waiting) == 0 {
 			s.visits.waiting = nil
 		}
+		s.visits.began = time.Now()
 		s.visits.mu.Unlock()
 
 		// Not the context of any one request. A context that can end would
