@@ -356,6 +356,7 @@ func TestBadInput(t *testing.T) {
 		{"unknown room, posting", "POST", "/rooms/nowhere/messages", form("body", "hi", "nonce", nonce()), 404},
 		{"unknown room, stream", "GET", "/rooms/nowhere/stream", "", 404},
 		{"unknown page", "GET", "/nowhere", "", 404},
+		{"file that is none", "GET", "/static/..%2f", "", 404},
 		{"wrong method", "DELETE", "/rooms/parlor", "", 405},
 		{"wrong method on stream", "POST", "/rooms/parlor/stream", "", 405},
 		{"negative before", "GET", "/rooms/parlor?before=-5", "", 400},

@@ -42,8 +42,7 @@ const (
 // date by what changed, and renders and compresses each once per change for
 // all who look at it in the same way.
 type newest struct {
-	s      *Server
-	asking singleflight.Group // one question to the database per room
+	s *Server
 
 	mu     sync.Mutex
 	rooms  map[int64]*keptRoom
@@ -52,8 +51,9 @@ type newest struct {
 
 // keptRoom is a room with its newest page.
 type keptRoom struct {
-	id   int64
-	used atomic.Int64 // when somebody looked, Unix nanoseconds
+	id     int64
+	used   atomic.Int64       // when somebody looked, Unix nanoseconds
+	asking singleflight.Group // one question to the database at a time
 
 	mu      sync.Mutex
 	read    bool // the fields below hold something
@@ -221,7 +221,7 @@ func (n *newest) reach(ctx context.Context, k *keptRoom, rev int64, confirmed bo
 		if there || try == 3 { // a hint that no number in the database follows is none
 			return nil
 		}
-		answer := n.asking.DoChan(strconv.FormatInt(k.id, 10), func() (any, error) { return nil, n.bring(k) })
+		answer := k.asking.DoChan("", func() (any, error) { return nil, n.bring(k) })
 		select {
 		case a := <-answer:
 			if a.Err != nil {

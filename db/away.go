@@ -34,7 +34,7 @@ func (s *Store) Gone() <-chan struct{} { return *s.gone.Load() }
 
 // Watch asks the database every second whether it is there, until ctx ends,
 // and tells when that changed. It has a connection of its own: a pool with
-// nothing free is no absence.
+// nothing free is no absence. A Store is watched once.
 func (s *Store) Watch(ctx context.Context, changed func(away bool)) error {
 	connector, err := pq.NewConnector(s.url)
 	if err != nil {
