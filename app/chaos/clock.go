@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -73,7 +72,6 @@ func runNode(path string) error {
 		return err
 	}
 	web := &http.Server{Addr: cfg.Addr, Handler: server, ReadHeaderTimeout: 10 * time.Second}
-	web.RegisterOnShutdown(server.Drain)
 	failed := make(chan error, 1)
 	go func() { failed <- web.ListenAndServe() }()
 	select {
@@ -81,10 +79,10 @@ func runNode(path string) error {
 		return err
 	case <-stop.Done():
 	}
+	server.Drain(context.Background())
 	ctx, cancelWait := context.WithTimeout(context.Background(), 15*time.Second)
 	defer cancelWait()
-	if err := web.Shutdown(ctx); !errors.Is(err, http.ErrServerClosed) {
-		return err
-	}
-	return nil
+	err = web.Shutdown(ctx)
+	server.Close()
+	return err
 }
