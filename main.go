@@ -14,12 +14,16 @@ import (
 	"time"
 
 	"parlor/app"
+	"parlor/app/doctor"
 	"parlor/db"
 	"parlor/db/postgres"
 	"parlor/static"
 )
 
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == "doctor" {
+		os.Exit(doctor.Run(os.Args[2:], os.Getenv, os.Stdout))
+	}
 	if len(os.Args) > 1 {
 		if command, ok := commands[os.Args[1]]; ok {
 			exit(command(os.Args[2:]))

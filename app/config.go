@@ -66,7 +66,8 @@ func ReadConfig(args []string, getenv func(string) string, out io.Writer) (Confi
 		fmt.Fprint(out, "Parlor is a chat that people open in a browser.\n\n"+
 			"  parlor [settings]           serve it\n"+
 			"  parlor backup [-h] FILE     save everything into a file, also while it is served\n"+
-			"  parlor restore [-h] FILE    put everything back from such a file\n\nEach setting is a flag or an environment variable; the flag wins.\n\n")
+			"  parlor restore [-h] FILE    put everything back from such a file\n"+
+			"  parlor doctor [-h] URL      examine an installation from outside, and say what to mend\n\nEach setting is a flag or an environment variable; the flag wins.\n\n")
 		flags.PrintDefaults()
 	}
 	var public, proxies, tlsMode, acmeHosts string

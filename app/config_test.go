@@ -39,6 +39,13 @@ func TestBadSettingsAreRefusedAtStart(t *testing.T) {
 		{"PARLOR_MESSAGE_LINES": "many"},
 		{"PARLOR_POSTS_PER_SECOND": "-1"},
 		{"PARLOR_STREAMS_PER_SESSION": "-1"},
+		{"PARLOR_TLS": "yes"},
+		{"PARLOR_TLS_CERT": "chain.pem"},
+		{"PARLOR_TLS": "self-signed", "PARLOR_ACME": "chat.example"},
+		{"PARLOR_TLS": "self-signed", "PARLOR_PUBLIC_URL": "http://chat.example"},
+		{"PARLOR_HTTP_ADDR": ":80"},
+		{"PARLOR_DRAIN_FOR": "-1s"},
+		{"PARLOR_DRAIN_FOR": "5"},
 	} {
 		if _, _, err := readConfig(nil, env); err == nil {
 			t.Errorf("%v was taken", env)
@@ -54,9 +61,46 @@ func TestHelpExplainsEverySetting(t *testing.T) {
 	if !errors.Is(err, flag.ErrHelp) {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"PARLOR_ADDR", "PARLOR_DATA", "DATABASE_URL", "PARLOR_PUBLIC_URL", "PARLOR_TRUSTED_PROXIES", "PARLOR_POSTS_PER_SECOND", "PARLOR_STREAMS_PER_SESSION"} {
+	for _, want := range []string{"PARLOR_ADDR", "PARLOR_DATA", "DATABASE_URL", "PARLOR_PUBLIC_URL", "PARLOR_TRUSTED_PROXIES", "PARLOR_POSTS_PER_SECOND", "PARLOR_STREAMS_PER_SESSION", "PARLOR_TLS", "PARLOR_ACME", "PARLOR_PRIVATE_ADDR", "PARLOR_DRAIN_FOR"} {
 		if !strings.Contains(help, want) {
 			t.Errorf("no %s in the help", want)
 		}
+	}
+}
+
+func TestListeningFollowsTLS(t *testing.T) {
+	for _, c := range []struct {
+		env                      map[string]string
+		addr, plain              string
+		secure, selfSigned, acme bool
+	}{
+		{map[string]string{}, ":8080", "", false, false, false},
+		{map[string]string{"PARLOR_TLS": "self-signed"}, ":8080", "", true, true, false},
+		{map[string]string{"PARLOR_TLS_CERT": "a", "PARLOR_TLS_KEY": "b", "PARLOR_ADDR": ":443", "PARLOR_HTTP_ADDR": ":80"}, ":443", ":80", true, false, false},
+		{map[string]string{"PARLOR_ACME": "chat.example.org, www.example.org"}, ":443", ":80", true, false, true},
+		{map[string]string{"PARLOR_ACME": "chat.example.org", "PARLOR_ADDR": ":8443", "PARLOR_HTTP_ADDR": ":8081"}, ":8443", ":8081", true, false, true},
+	} {
+		cfg, _, err := readConfig(nil, c.env)
+		if err != nil {
+			t.Errorf("%v: %v", c.env, err)
+			continue
+		}
+		if cfg.Addr != c.addr || cfg.HTTPAddr != c.plain || cfg.Secure() != c.secure || cfg.TLS.SelfSigned != c.selfSigned || (len(cfg.TLS.Hosts) > 0) != c.acme {
+			t.Errorf("%v: %+v", c.env, cfg)
+		}
+	}
+}
+
+func TestTheOperatorsAddressIsForThisMachine(t *testing.T) {
+	for addr, ok := range map[string]bool{
+		"127.0.0.1:9090": true, "localhost:9090": true, "[::1]:9090": true,
+		":9090": false, "0.0.0.0:9090": false, "10.0.0.7:9090": false, "9090": false,
+	} {
+		if _, _, err := readConfig(nil, map[string]string{"PARLOR_PRIVATE_ADDR": addr}); (err == nil) != ok {
+			t.Errorf("%q: %v", addr, err)
+		}
+	}
+	if _, _, err := readConfig([]string{"-private-addr", ":9090", "-private-open"}, nil); err != nil {
+		t.Error(err)
 	}
 }

@@ -233,7 +233,7 @@ func TestTheOperatorsAddressShowsTheInsideAndThePublicOneDoesNot(t *testing.T) {
 	contains(t, v.get("/healthz"), 200, "alive")
 }
 
-func TestRequestsAreCountedByRoute(t *testing.T) {
+func TestAScrapeShowsRequestsByRouteAndStreams(t *testing.T) {
 	t.Parallel()
 	s, _, private := listening(t, func(*app.Config) {})
 	ann := s.guest("Ann")
@@ -242,10 +242,16 @@ func TestRequestsAreCountedByRoute(t *testing.T) {
 	ann.get("/rooms/parlor")
 	ann.get("/rooms/nowhere")
 	ann.get("/nowhere/at/all")
-	ann.stream("/rooms/parlor/stream?after=0").until("two")
+	st := ann.stream("/rooms/parlor/stream?after=0")
+	st.until("two")
+	ann.say("parlor", "three")
+	st.until("three")
 	s.web.URL = "http://" + private
 	contains(t, s.visitor().get("/metrics"), 200,
-		`parlor_http_request_seconds_count{code="201",route="POST /rooms/{slug}/messages"} 2`,
+		`parlor_http_request_seconds_count{code="201",route="POST /rooms/{slug}/messages"} 3`,
+		`parlor_streams_open{protocol="http1"} 1`,
+		`parlor_streams_opened_total{protocol="http2"} 0`,
+		`parlor_fan_out_seconds_bucket`,
 		`parlor_http_request_seconds_count{code="200",route="GET /rooms/{slug}"} 1`,
 		`parlor_http_request_seconds_count{code="404",route="GET /rooms/{slug}"} 1`,
 		`parlor_http_request_seconds_count{code="404",route="/"} 1`,

@@ -53,7 +53,8 @@ type Options struct {
 
 	roots *x509.CertPool // nil: the system's
 	plain string         // address at which plain HTTP is tried; "": port 80 of the host
-	beat  time.Duration  // how long a heartbeat may take, default beatWithin
+	// How long a stream's heartbeat and its beginning may take; not 0 in tests.
+	beat, atOnce time.Duration
 }
 
 // Run is the command: parlor doctor URL. It returns the exit status: 1 when
@@ -111,20 +112,31 @@ func Run(args []string, getenv func(string) string, out io.Writer) int {
 // Check looks at everything and tells each finding as soon as it has it.
 func Check(ctx context.Context, o Options, tell func(Finding)) {
 	if o.beat == 0 {
-		o.beat = beatWithin
+		o.beat, o.atOnce = beatWithin, atOnce
 	}
 	d := &doctor{Options: o, ctx: ctx, tell: tell}
-	if o.URL.Scheme == "https" {
-		d.certificate()
-	}
 	d.client = d.newClient()
 	defer d.client.CloseIdleConnections()
+	d.outside()
+	d.machine()
+}
+
+// outside looks at what people see.
+func (d *doctor) outside() {
+	if d.URL.Scheme == "https" {
+		d.certificate()
+	}
 	if d.reach() {
 		d.redirect()
 		d.page()
 		d.ready()
 		d.stream()
 	}
+}
+
+// machine looks at what can be seen on the machine only, as far as it is told
+// where.
+func (d *doctor) machine() {
 	d.inside()
 	d.disk()
 	d.backups()

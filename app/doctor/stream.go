@@ -71,7 +71,9 @@ func (d *doctor) stream() {
 		}
 		if !told && hello > 0 && (beat > 0 || since() >= d.beat) {
 			told = true
-			d.judge(hello, beat)
+			if d.judge(hello, beat); d.Idle == 0 {
+				return
+			}
 		}
 		switch {
 		case err != nil && ctx.Err() != nil: // the time is over
@@ -80,7 +82,7 @@ func (d *doctor) stream() {
 				d.judge(hello, beat)
 			case !told:
 				d.noStream(ctx, err, since(), watch)
-			case d.Idle > 0:
+			default:
 				d.ok("A stream stayed open for %s.", watch)
 			}
 			return
@@ -95,9 +97,9 @@ func (d *doctor) stream() {
 // judge says whether the stream's pieces came when they were sent.
 func (d *doctor) judge(hello, beat time.Duration) {
 	switch {
-	case beat == 0 && hello <= atOnce:
+	case beat == 0 && hello <= d.atOnce:
 		d.problem(unbuffered, "The stream's beginning arrived after %s, but no heartbeat within %s: something on the way holds it back.", hello, d.beat)
-	case hello > atOnce:
+	case hello > d.atOnce:
 		d.problem(unbuffered, "The stream's beginning arrived only after %s: something on the way collects what is sent.", hello)
 	default:
 		d.ok("The stream arrives unbuffered: its beginning after %s, a heartbeat after %s.", hello, beat)

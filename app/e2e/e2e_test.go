@@ -5,6 +5,7 @@ package e2e
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -115,7 +116,7 @@ func (p *program) run() {
 		p.t.Fatal(err)
 	}
 	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
-		resp, err := http.Get(p.url("/readyz"))
+		resp, err := p.client().Get(p.url("/readyz"))
 		if err == nil {
 			resp.Body.Close()
 			if resp.StatusCode == http.StatusOK {
@@ -139,7 +140,25 @@ func (p *program) end(signal syscall.Signal) {
 	}
 }
 
-func (p *program) url(path string) string { return "http://" + p.addr + path }
+func (p *program) url(path string) string {
+	if p.tls() {
+		return "https://" + p.addr + path
+	}
+	return "http://" + p.addr + path
+}
+
+// tls tells whether the program makes a certificate of its own. No browser
+// here minds that.
+func (p *program) tls() bool { return slices.Contains(p.env, "PARLOR_TLS=self-signed") }
+
+// client is for programs that talk to this one.
+func (p *program) client() *http.Client {
+	transport := http.DefaultTransport
+	if p.tls() {
+		transport = &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: true}
+	}
+	return &http.Client{Timeout: 30 * time.Second, Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+}
 
 var chromium = sync.OnceValues(func() (*rod.Browser, error) {
 	path := ""
@@ -161,7 +180,10 @@ var chromium = sync.OnceValues(func() (*rod.Browser, error) {
 		return nil, err
 	}
 	b := rod.New().ControlURL(control)
-	return b, b.Connect()
+	if err := b.Connect(); err != nil {
+		return nil, err
+	}
+	return b, b.IgnoreCertErrors(true)
 })
 
 // person is somebody with a browser of their own.
@@ -444,7 +466,7 @@ type client struct {
 
 func newClient(t testing.TB, p *program, nickname string) *client {
 	t.Helper()
-	c := &client{t: t, p: p, http: &http.Client{Timeout: 30 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
+	c := &client{t: t, p: p, http: p.client()}
 	c.http.Jar = newJar()
 	resp := c.post("/session", url.Values{"nickname": {nickname}})
 	resp.Body.Close()
