@@ -179,6 +179,8 @@ func TestOpenPagesBeginAfreshInARestoredDatabase(t *testing.T) {
 	ann.post("/rooms", "name", "Lost room")
 	room := bob.stream("/rooms/parlor/stream?after=0")
 	old := cursorIn(t, room.until(`"cursor":"`))
+	gone := bob.stream("/rooms/lost-room/stream?after=0")
+	gone.until("cursor")
 	lobby := bob.stream("/stream")
 	lobby.until("card-2")
 
@@ -191,6 +193,8 @@ func TestOpenPagesBeginAfreshInARestoredDatabase(t *testing.T) {
 	ann.say("parlor", "and more")
 	room.ends()
 	lobby.until("selector #cards > :not(#card-1)\ndata: mode remove") // the lost room
+	gone.ends()
+	bob.stream("/rooms/lost-room/stream?after="+old, "Datastar-Request", "true").until("no such room")
 	again := bob.stream("/rooms/parlor/stream?after=" + old)
 	page := again.until("selector #history\n")
 	if strings.Contains(page, "lost for ever") {

@@ -21,6 +21,7 @@ import (
 	"parlor/app/live"
 	"parlor/app/sse"
 	"parlor/db"
+	"parlor/views"
 )
 
 const (
@@ -90,6 +91,16 @@ func (s *Server) getRoomStream(w http.ResponseWriter, r *http.Request) error {
 	})
 }
 
+// showGone begins the stream of a page that is open and whose room is gone: a
+// backup was restored that is older than the room. The page shows it.
+func (s *Server) showGone(sentence string) func(context.Context, *live.Subscriber, db.Visit) (func(), error) {
+	return func(_ context.Context, sub *live.Subscriber, _ db.Visit) (func(), error) {
+		sub.Send(sse.Elements("", datastar.ElementPatchModeOuter, s.html(views.Gone(sentence))))
+		s.hub.Open(sub, hallBoard)
+		return func() {}, nil
+	}
+}
+
 // resumeFrom finds the number to go on from: the later of what the browser
 // remembers (Last-Event-ID) and the page's cursor. The client's own retries
 // carry a fresh header and stale signals, a stream opened on purpose has
@@ -134,7 +145,10 @@ func (s *Server) serveStream(w http.ResponseWriter, r *http.Request,
 	ctx, cancel := context.WithTimeout(r.Context(), openWithin)
 	defer cancel()
 	v, err := s.visit(ctx, r)
-	if err != nil {
+	var refusal *chat.Error
+	if errors.As(err, &refusal) && refusal.Kind == chat.NotFound && isDatastar(r) {
+		v, begin = db.Visit{}, s.showGone(sentence(s.lang(r), refusal))
+	} else if err != nil {
 		return err
 	}
 	open, err := s.newStream(r)
