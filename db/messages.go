@@ -185,12 +185,14 @@ func (s *Store) Window(ctx context.Context, room chat.Room, from, to int64, most
 	return page, nil
 }
 
+const messageSQL = selectMessages + `where m.room_id = $1 and m.seq = $2`
+
 // Message reads one message.
 func (s *Store) Message(ctx context.Context, roomID, seq int64) (chat.Message, error) {
 	var rows []messageRow
 	err := again(ctx, func() error {
 		rows = rows[:0]
-		return s.DB.SelectContext(ctx, &rows, selectMessages+`where m.room_id = $1 and m.seq = $2`, roomID, seq)
+		return s.message.SelectContext(ctx, &rows, roomID, seq)
 	})
 	if err != nil {
 		return chat.Message{}, fmt.Errorf("read message %d of room %d: %w", seq, roomID, err)
@@ -293,6 +295,15 @@ func (s *Store) SaidAfter(ctx context.Context, room chat.Room, after int64) (cou
 	return count, firstSeq, nil
 }
 
+// What holds the room's lock is prepared, to hold it shortly.
+const nextRevSQL = `update rooms set rev = rev + 1 where id = $1 returning rev`
+
+const editSQL = `update messages set body = $3, edited_at = $4, rev = $5 where room_id = $1 and seq = $2`
+
+const removeSQL = `
+	update messages set body = '', said_sum = null, edited_at = null, deleted_at = $3, rev = $4
+	where room_id = $1 and seq = $2`
+
 // Edit gives the author's message another text and returns the room's new
 // number. A text equal to the present one changes nothing: the number is 0.
 func (s *Store) Edit(ctx context.Context, roomID, seq, personID int64, body string) (rev int64, err error) {
@@ -300,8 +311,7 @@ func (s *Store) Edit(ctx context.Context, roomID, seq, personID int64, body stri
 		if old.Body == body {
 			return false, nil
 		}
-		_, err := tx.ExecContext(ctx, `update messages set body = $3, edited_at = $4, rev = $5
-			where room_id = $1 and seq = $2`, roomID, seq, body, s.now(), rev)
+		_, err := tx.StmtxContext(ctx, s.edit).ExecContext(ctx, roomID, seq, body, s.now(), rev)
 		return true, err
 	})
 }
@@ -310,9 +320,7 @@ func (s *Store) Edit(ctx context.Context, roomID, seq, personID int64, body stri
 // from the database with the commit.
 func (s *Store) Delete(ctx context.Context, roomID, seq, personID int64) (rev int64, err error) {
 	rev, err = s.changeMessage(ctx, roomID, seq, personID, func(tx *sqlx.Tx, rev int64, _ messageRow) (bool, error) {
-		_, err := tx.ExecContext(ctx, `update messages
-			set body = '', said_sum = null, edited_at = null, deleted_at = $3, rev = $4
-			where room_id = $1 and seq = $2`, roomID, seq, s.now(), rev)
+		_, err := tx.StmtxContext(ctx, s.remove).ExecContext(ctx, roomID, seq, s.now(), rev)
 		return true, err
 	})
 	var refusal *chat.Error
@@ -329,14 +337,14 @@ func (s *Store) changeMessage(ctx context.Context, roomID, seq, personID int64,
 ) (rev int64, err error) {
 	unchanged := errors.New("nothing changed")
 	err = s.inTx(ctx, func(tx *sqlx.Tx) error {
-		err := tx.GetContext(ctx, &rev, `update rooms set rev = rev + 1 where id = $1 returning rev`, roomID)
+		err := tx.StmtxContext(ctx, s.nextRev).GetContext(ctx, &rev, roomID)
 		if errors.Is(err, sql.ErrNoRows) {
 			return chat.Refuse(chat.NotFound, chat.NoSuchRoom)
 		} else if err != nil {
 			return err
 		}
 		var old messageRow
-		err = tx.GetContext(ctx, &old, selectMessages+`where m.room_id = $1 and m.seq = $2`, roomID, seq)
+		err = tx.StmtxContext(ctx, s.message).GetContext(ctx, &old, roomID, seq)
 		if errors.Is(err, sql.ErrNoRows) {
 			return chat.Refuse(chat.NotFound, chat.NoSuchMessage)
 		} else if err != nil {

@@ -42,7 +42,7 @@ type Piece struct {
 // Batch is what happened in a topic after some number.
 type Batch struct {
 	To     int64    // the topic's number after the batch
-	Pieces []Piece  // in order of Seq
+	Pieces []Piece  // in order of Seq; behind them those without, since they may change what others show
 	Cursor Variants // the frame that says so; sent behind the pieces
 	// TooMany: there was more than can be replayed. Pieces is empty and
 	// Restart brings any page up to To.
@@ -310,6 +310,9 @@ func (t *Topic) since(at int64) (Batch, bool) {
 	}
 	sort.Slice(batch.Pieces, func(i, j int) bool {
 		a, b := batch.Pieces[i], batch.Pieces[j]
+		if (a.Seq == 0) != (b.Seq == 0) {
+			return b.Seq == 0
+		}
 		return a.Seq < b.Seq || a.Seq == b.Seq && a.Key < b.Key
 	})
 	return batch, true

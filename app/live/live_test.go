@@ -509,3 +509,34 @@ func TestMemoryForgetsWhatIsOld(t *testing.T) {
 	drain(t, keep, p, r.rev)
 	p.check(t, r)
 }
+
+// A nickname is patched into messages, so it must come behind those that
+// memory has with the old one.
+func TestWhatHasNoPlaceComesLast(t *testing.T) {
+	r := newRoom()
+	pieces := []live.Piece{{Key: "p-1", Rev: 3, Changed: frame("rename")}}
+	h := live.NewHub(func(ctx context.Context, topic, after int64) (live.Batch, error) {
+		batch, err := r.changes(ctx, topic, after)
+		if batch.To == 3 {
+			batch.Pieces = append(batch.Pieces, pieces...)
+		}
+		return batch, err
+	}, slog.New(slog.DiscardHandler))
+	keep, p := follow(t, h, 0), newPage()
+	h.Wake(7, r.say("one"))
+	h.Wake(7, r.say("two"))
+	drain(t, keep, p, 2)
+	r.rev = 3
+	h.Wake(7, 3)
+	drain(t, keep, p, 3)
+	before := r.readCount()
+	s := follow(t, h, 0)
+	<-s.Ready()
+	frames, _ := s.Take(nil)
+	if got := string(bytes.Join(frames, nil)); got != "add 1 one\nadd 2 two\nrename\ncursor 3\n" {
+		t.Errorf("from memory: %q", got)
+	}
+	if r.readCount() != before {
+		t.Error("not from memory")
+	}
+}
