@@ -54,8 +54,6 @@ type run struct {
 	report    *report
 }
 
-var errBehind = errors.New("somebody is not complete")
-
 // do is the whole run: it starts the world, lets faults strike it, and
 // compares what is left.
 func (r *run) do() (*report, error) {
@@ -72,54 +70,30 @@ func (r *run) do() (*report, error) {
 	r.world = w
 	defer w.end()
 	if w.nats == nil { // this version of the program has no NATS
-		r.phases = slices.DeleteFunc(r.phases, func(p phase) bool { return p.bus == byNATS })
+		if r.phases = slices.DeleteFunc(r.phases, func(p phase) bool { return p.bus == byNATS }); len(r.phases) == 0 {
+			return nil, errors.New("the program knows nothing of NATS")
+		}
+		r.report.notRun("NATS restarted")
 	}
 	if err := w.enter(r.ctx, r.phases[0]); err != nil {
 		return nil, err
 	}
+	r.every.Store(int64(float64(time.Second) * float64(r.posterCount) / r.rate))
+	r.sweptTo.Store(r.sweepsFrom())
 
-	readers, stopReaders := context.WithCancel(r.ctx)
-	defer stopReaders()
-	var reading, posting sync.WaitGroup
-	for i := range r.readerCount {
-		way, name := w.readers, fmt.Sprintf("reader %d", i+1)
-		if i < sweepers {
-			way, name = w.knife, fmt.Sprintf("hasty reader %d", i+1)
-		}
-		s := newSubscriber(name, "http://"+way.addr()+room, r.watchdog)
-		s.gzip = i%3 == 2
-		if i < sweepers {
-			s.hurry = 100
-		}
-		r.subscribers = append(r.subscribers, s)
-		reading.Go(func() { s.run(readers) })
-	}
+	stopReading := r.startReaders()
+	defer stopReading()
 	if r.pageCount > 0 {
 		if r.pages, err = openBrowser(r.ctx, r.pageCount, "http://"+w.pages.addr()+room); err != nil {
 			return nil, err
 		}
 		defer r.pages.end()
 	}
-	r.sweptTo.Store(int64(r.seed % sweepLength)) // no run reaches all: each begins elsewhere
-	r.every.Store(int64(float64(time.Second) * float64(r.posterCount) / r.rate))
-	stop, stopPosting := context.WithCancel(r.ctx)
+	stopPosting := r.startPosters()
 	defer stopPosting()
-	insist, giveUp := context.WithCancel(r.ctx)
-	defer giveUp()
-	for i := range r.posterCount {
-		p := newPoster(fmt.Sprintf("poster %d", i+1), "http://"+w.posters.addr(), room, r.seed+uint64(i), i%2 == 0)
-		p.every, p.acked = &r.every, r.acked
-		if i == 0 { // one who is never content, so that changes of one message overtake each other
-			p.edits, p.latest = 80, 1
-		}
-		r.posters = append(r.posters, p)
-		posting.Go(func() { p.run(stop, insist) })
-	}
 	if err := r.complete(time.Now(), 30*time.Second); err != nil {
 		return nil, fmt.Errorf("before any fault: %w", err)
 	}
-	watching := make(chan struct{})
-	go func() { r.watchSilent(readers); close(watching) }()
 
 	began, plan := time.Now(), newPlanner(r.seed, r.chosen(), r.longest)
 	for i, p := range r.phases {
@@ -129,24 +103,13 @@ func (r *run) do() (*report, error) {
 		r.log.Info("phase", "nodes", p.nodes, "bus", p.bus)
 		r.strike(plan, p, began.Add(r.lasts*time.Duration(i+1)/time.Duration(len(r.phases))))
 	}
-	if err := r.ctx.Err(); err != nil {
-		return nil, err
-	}
 
-	// The end: everything works again. Whoever posts finishes, whoever reads
-	// gets what is left.
+	// Everything works again. Whoever posts finishes, whoever reads gets what
+	// is left.
 	stopPosting()
-	time.AfterFunc(time.Minute, giveUp)
-	posting.Wait()
-	var history []row
-	var rev int64
-	for deadline := time.Now().Add(30 * time.Second); ; {
-		if history, rev, err = w.history(r.ctx); err == nil {
-			break
-		}
-		if !sleep(r.ctx, 100*time.Millisecond) || time.Now().After(deadline) {
-			return nil, fmt.Errorf("read the history: %w", err)
-		}
+	history, rev, err := r.history()
+	if err != nil {
+		return nil, fmt.Errorf("read the history: %w", err)
 	}
 	for deadline := time.Now().Add(r.watchdog*6/5 + 15*time.Second); len(r.behind(rev, nil)) > 0 && time.Now().Before(deadline); {
 		time.Sleep(20 * time.Millisecond)
@@ -155,9 +118,77 @@ func (r *run) do() (*report, error) {
 	if r.pages != nil {
 		records = r.pages.records(history)
 	}
-	stopReaders()
-	reading.Wait()
-	<-watching
+	stopReading()
+	return r.conclude(history, rev, records), r.ctx.Err()
+}
+
+// sweepers is how many readers are there to be cut at each byte.
+const sweepers = 8
+
+// sweepsFrom is the byte at which sweepBytes begins. No run reaches all of
+// them, so each begins elsewhere.
+func (r *run) sweepsFrom() int64 { return int64(r.seed % sweepLength) }
+
+// startReaders lets readers read until stop.
+func (r *run) startReaders() (stop func()) {
+	ctx, cancel := context.WithCancel(r.ctx)
+	var reading sync.WaitGroup
+	for i := range r.readerCount {
+		way, name, hurry := r.world.readers, fmt.Sprintf("reader %d", i+1), 1
+		if i < sweepers {
+			way, name, hurry = r.world.knife, fmt.Sprintf("hasty reader %d", i+1), 100
+		}
+		s := newSubscriber(name, "http://"+way.addr()+room, r.watchdog)
+		s.gzip, s.hurry = i%3 == 2, hurry
+		r.subscribers = append(r.subscribers, s)
+		reading.Go(func() { s.run(ctx) })
+	}
+	reading.Go(func() { r.watchSilent(ctx) })
+	return func() {
+		cancel()
+		reading.Wait()
+	}
+}
+
+// startPosters lets posters post until stop, which waits for a minute at most
+// until all they have begun is acknowledged.
+func (r *run) startPosters() (stop func()) {
+	begin, cancel := context.WithCancel(r.ctx)
+	insist, giveUp := context.WithCancel(r.ctx)
+	var posting sync.WaitGroup
+	for i := range r.posterCount {
+		p := newPoster(fmt.Sprintf("poster %d", i+1), "http://"+r.world.posters.addr(), room, r.seed+uint64(i), i%2 == 0)
+		p.every, p.acked = &r.every, r.acked
+		if i == 0 { // one who is never content, so that changes of one message overtake each other
+			p.edits, p.latest = 80, 1
+		}
+		r.posters = append(r.posters, p)
+		posting.Go(func() { p.run(begin, insist) })
+	}
+	return func() {
+		cancel()
+		late := time.AfterFunc(time.Minute, giveUp)
+		defer late.Stop()
+		posting.Wait()
+		giveUp()
+	}
+}
+
+// history reads the room as soon as Postgres lets it.
+func (r *run) history() (rows []row, rev int64, err error) {
+	for deadline := time.Now().Add(30 * time.Second); ; {
+		if rows, rev, err = r.world.history(r.ctx); err == nil || time.Now().After(deadline) {
+			return rows, rev, err
+		}
+		if !sleep(r.ctx, 100*time.Millisecond) {
+			return nil, 0, r.ctx.Err()
+		}
+	}
+}
+
+// conclude puts all records together and has them checked. Nobody reads or
+// posts any more.
+func (r *run) conclude(history []row, rev int64, records []record) *report {
 	for _, s := range r.subscribers {
 		rec := s.record()
 		if got := s.rev.Load(); got != rev {
@@ -174,18 +205,15 @@ func (r *run) do() (*report, error) {
 		r.report.tries += p.tries
 		r.report.refused = append(r.report.refused, p.problems...)
 	}
-	for _, n := range w.nodes {
+	for _, n := range r.world.nodes {
 		r.report.fell += n.fell.Load()
 	}
-	r.report.swept = r.sweptTo.Load() - int64(r.seed%sweepLength)
+	r.report.swept = r.sweptTo.Load() - r.sweepsFrom()
 	r.report.verdict = check(posts, renames, history, records)
 	r.report.history = len(history)
 	r.report.took = time.Since(r.report.begun)
-	return r.report, nil
+	return r.report
 }
-
-// sweepers is how many readers are there to be cut at each byte.
-const sweepers = 8
 
 // chosen are the kinds of fault that the settings name.
 func (r *run) chosen() []*kind {
@@ -286,7 +314,7 @@ func (r *run) complete(since time.Time, most time.Duration) error {
 			}
 		}
 		if !sleep(r.ctx, 5*time.Millisecond) || time.Now().After(deadline) {
-			return fmt.Errorf("%w: acknowledged %d, behind: %s", errBehind, rev, strings.Join(behind[:min(len(behind), 5)], "; "))
+			return fmt.Errorf("acknowledged since then: %d; behind it: %s", rev, strings.Join(behind[:min(len(behind), 5)], "; "))
 		}
 	}
 }
