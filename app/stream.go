@@ -260,11 +260,12 @@ func (o *openStream) head(h http.Header) []byte {
 	return b.Bytes()
 }
 
-// writeStream writes what comes until somebody goes.
-func (s *Server) writeStream(w http.ResponseWriter, r *http.Request, open *openStream) {
+// writeWithin returns a function that writes frames to the client, and takes
+// no longer than that each time.
+func writeWithin(most time.Duration, w http.ResponseWriter) func(frames ...[]byte) error {
 	out := http.NewResponseController(w)
-	write := func(frames ...[]byte) error {
-		if err := out.SetWriteDeadline(time.Now().Add(writeFor)); err != nil {
+	return func(frames ...[]byte) error {
+		if err := out.SetWriteDeadline(time.Now().Add(most)); err != nil {
 			return err
 		}
 		for _, frame := range frames {
@@ -278,6 +279,11 @@ func (s *Server) writeStream(w http.ResponseWriter, r *http.Request, open *openS
 		// On HTTP/2 a deadline ends the stream even if nothing is being written.
 		return out.SetWriteDeadline(time.Time{})
 	}
+}
+
+// writeStream writes what comes until somebody goes.
+func (s *Server) writeStream(w http.ResponseWriter, r *http.Request, open *openStream) {
+	write := writeWithin(writeFor, w)
 	if open.packed {
 		if _, err := w.Write(live.PackedHead); err != nil {
 			return
