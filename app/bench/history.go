@@ -12,9 +12,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/lib/pq"
-
 	"parlor/db"
+	"parlor/db/dbtest"
 )
 
 // history is a house that is lived in for long, beside which the same is
@@ -38,12 +37,12 @@ func (b *bench) longHistory(ctx context.Context) ([]row, error) {
 	if !b.own() {
 		return nil, errNotOwn
 	}
-	small, err := b.fill(ctx, smallHistory, smallHistory.messages/2)
+	small, err := b.fill(ctx, smallHistory)
 	if err != nil {
 		return nil, err
 	}
 	defer small.process.end()
-	large, err := b.fill(ctx, b.history, b.history.missed+b.history.missed/10)
+	large, err := b.fill(ctx, b.history)
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +56,7 @@ func (b *bench) longHistory(ctx context.Context) ([]row, error) {
 		at     func(*house) func() error
 	}{
 		{"room page", ratioMost(1.3), func(h *house) func() error {
-			return func() error { return h.page(ctx, roomPath) }
+			return func() error { return h.page(ctx, filledRoom(1)) }
 		}},
 		{"any page back", ratioMost(1.3), func(h *house) func() error {
 			return func() error {
@@ -74,7 +73,7 @@ func (b *bench) longHistory(ctx context.Context) ([]row, error) {
 		{fmt.Sprintf("resume after %d", shortGap), ratioMost(1.3), func(h *house) func() error {
 			return func() error { return h.resume(ctx, shortGap, shortGap) }
 		}},
-		{fmt.Sprintf("resume after %d, beside %d", b.history.missed, smallHistory.messages/4), ratioMost(1.3), func(h *house) func() error {
+		{fmt.Sprintf("resume after %d, beside %d", b.history.missed, small.inRoom/2), ratioMost(1.3), func(h *house) func() error {
 			return func() error { return h.resume(ctx, min(b.history.missed, h.inRoom/2), 0) }
 		}},
 	} {
@@ -101,14 +100,13 @@ type house struct {
 	subject
 	*visitor
 	history
-	inRoom  int // messages in the room parlor
-	rev     int // of that room
-	resumed int // bytes that the last resume was answered with
+	inRoom  int   // messages in the first room, which has the most
+	rev     int64 // of that room
+	resumed int   // bytes that the last resume was answered with
 }
 
-// fill starts a Parlor on a database of its own with a history in it, of which
-// so many messages are in the room parlor.
-func (b *bench) fill(ctx context.Context, h history, inRoom int) (*house, error) {
+// fill starts a Parlor on a database of its own with a history in it.
+func (b *bench) fill(ctx context.Context, h history) (*house, error) {
 	fmt.Fprintf(b.progress, "   writing %d messages\n", h.messages)
 	u, err := url.Parse(b.database)
 	if err != nil {
@@ -128,15 +126,31 @@ func (b *bench) fill(ctx context.Context, h history, inRoom int) (*house, error)
 	if err := db.Migrate(ctx, u.String()); err != nil {
 		return nil, err
 	}
-	if err := write(ctx, u.String(), h, inRoom); err != nil {
-		return nil, fmt.Errorf("write %d messages: %w", h.messages, err)
+	filled, err := sql.Open("postgres", u.String())
+	if err != nil {
+		return nil, err
+	}
+	defer filled.Close()
+	if err := dbtest.Fill(ctx, filled, h.rooms, h.messages); err != nil {
+		return nil, err
 	}
 	s, err := start(ctx, "http", b.binary, func(addr string) []string { return append(parlorEnv(addr), "DATABASE_URL="+u.String()) })
 	if err != nil {
 		return nil, fmt.Errorf("start Parlor with a history: %w", err)
 	}
-	return &house{subject: s, visitor: s.stranger(1), history: h, inRoom: inRoom, rev: inRoom}, nil
+	filler := &house{subject: s, visitor: s.stranger(1), history: h, inRoom: h.messages / 8}
+	guest, err := s.guest(ctx, 1)
+	for i := 0; i < shortGap && err == nil; i++ { // what is missed for a moment
+		filler.rev, err = guest.sayIn(ctx, filledRoom(1), typical(i))
+	}
+	if err != nil {
+		_ = s.process.end()
+	}
+	return filler, err
 }
+
+// filledRoom is the address of a room with a history, from 1 on.
+func filledRoom(n int) string { return fmt.Sprintf("/rooms/filled-%d", n) }
 
 // drop removes a database when everything that used it has ended.
 func (b *bench) drop(name string) error {
@@ -149,66 +163,11 @@ func (b *bench) drop(name string) error {
 	return err
 }
 
-// write puts messages into an empty database, in some minutes for ten million.
-func write(ctx context.Context, database string, h history, inRoom int) error {
-	conn, err := sql.Open("postgres", database)
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	conn.SetMaxOpenConns(1) // the settings below are the connection's
-	const people, perRoom = 100, 10
-	each := (h.messages - inRoom) / (h.rooms - 1)
-	var texts []string
-	for i := range 8 {
-		texts = append(texts, typical(i))
-	}
-	for _, step := range []struct {
-		statement string
-		args      []any
-	}{
-		{"set session_replication_role = replica", nil}, // foreign keys need not be checked
-		{"set synchronous_commit = off", nil},
-		{`insert into people (nickname, folded, skeleton, hue, held_until, created_at)
-			select 'person ' || i, 'person ' || i, 'person ' || i, i % 360, now() + interval '90 days', now() from generate_series(1, $1::int) i`, []any{people}},
-		{`insert into rooms (slug, name, topic, maker_id, last_said_at, created_at)
-			select 'room-' || i, 'Room ' || i, 'What belongs here', 1, now() - i * interval '1 second', now() - interval '5 years'
-			from generate_series(2, $1::int) i`, []any{h.rooms}},
-		{"insert into room_slugs select slug, id from rooms where slug <> 'parlor'", nil},
-		{`insert into memberships (room_id, person_id)
-			select r.id, 1 + (r.id + i) % $1::int from rooms r, generate_series(0, $2::int - 1) i`, []any{people, perRoom}},
-	} {
-		if _, err := conn.ExecContext(ctx, step.statement, step.args...); err != nil {
-			return fmt.Errorf("%s: %w", step.statement, err)
-		}
-	}
-	for from, step := 1, 200; from <= h.rooms; from += step {
-		_, err := conn.ExecContext(ctx, `
-			insert into messages (room_id, seq, rev, ordinal, author_id, nonce, said_sum, body, first, new_day, said_at)
-			select r.id, i, i, i, 1 + (r.id + i % $5::int) % $4::int, gen_random_uuid(), '\x00', ($6::text[])[1 + i % 8],
-			       i % 3 = 0, i % 40 = 0, now() - (case when r.slug = 'parlor' then $2::int else $3::int end - i) * interval '10 minutes'
-			from rooms r, generate_series(1, greatest($2::int, $3::int)) i
-			where r.id >= $1::int and r.id < $1::int + $7::int and i <= case when r.slug = 'parlor' then $2::int else $3::int end
-			order by 1, 2`,
-			from, inRoom, each, people, perRoom, pq.Array(texts), step)
-		if err != nil {
-			return err
-		}
-	}
-	_, err = conn.ExecContext(ctx, `update rooms set rev = n, said = n, last_seq = n, last_said_at = now()
-		from (select id as room, case when slug = 'parlor' then $1::int else $2::int end as n from rooms) as of where room = id`, inRoom, each)
-	if err != nil {
-		return err
-	}
-	_, err = conn.ExecContext(ctx, "vacuum analyze")
-	return err
-}
-
 // anywhere is a place with a page of messages before it and one after it.
 func (h *house) anywhere() (room string, seq int) {
-	room, messages := roomPath, h.inRoom
+	room, messages := filledRoom(1), h.inRoom
 	if each := (h.messages - h.inRoom) / (h.rooms - 1); each > 4*shortGap {
-		room, messages = fmt.Sprintf("/rooms/room-%d", 2+rand.IntN(h.rooms-1)), each
+		room, messages = filledRoom(2+rand.IntN(h.rooms-1)), each
 	}
 	return room, shortGap + 2 + rand.IntN(messages-2*shortGap-2)
 }
@@ -229,7 +188,7 @@ func (h *house) page(ctx context.Context, path string) error {
 	return nil
 }
 
-// resume comes back to the room parlor after having missed some, and returns
+// resume comes back to the first room after having missed some, and returns
 // when the page would be up to date. It wants so many messages; 0: a page of
 // them.
 func (h *house) resume(ctx context.Context, missed, want int) error {
@@ -240,7 +199,7 @@ func (h *house) resume(ctx context.Context, missed, want int) error {
 	}
 	defer conn.Close()
 	_ = conn.SetDeadline(time.Now().Add(patience))
-	fmt.Fprintf(conn, "GET %s?after=%d HTTP/1.1\r\nHost: %s\r\nAccept: text/event-stream\r\n\r\n", streamPath, h.rev-missed, host)
+	fmt.Fprintf(conn, "GET %s?after=%d HTTP/1.1\r\nHost: %s\r\nAccept: text/event-stream\r\n\r\n", filledRoom(1)+"/stream", h.rev-int64(missed), host)
 	var s stream
 	messages := 0
 	last := fmt.Appendf(nil, ".%d\n", h.rev) // of the line that tells the cursor

@@ -76,7 +76,7 @@ var (
 			{readers: 2000, rooms: 1, posts: 50, views: 100, lasts: 10 * time.Second},
 		},
 		stuck:   stuck{readers: 2000, stuck: 500, bytes: 1500 << 10},
-		history: history{messages: 400000, rooms: 1000, missed: 100000, times: 150},
+		history: history{messages: 1000000, rooms: 1000, missed: 100000, times: 150},
 	}
 	full = plan{
 		longest: 2 * time.Hour,
@@ -136,11 +136,15 @@ func main() {
 	mark := flag.String("mark", "", "`text` that stands before each message in that stream, once; without it our own text is looked for")
 	packed := flag.Bool("gzip", false, "ask for that stream compressed; the server must compress a message once for all readers")
 	readers := flag.Int("readers", 1000, "how many read that stream")
+	rest := flag.Duration("rest", 0, "how long idle streams rest before the memory they take is read; 0: 10s, or with -full 2m30s")
 	long := flag.Bool("full", false, "measure what takes long too: more streams, more history, a mixed load of ten minutes")
 	flag.Parse()
 	opt := options{plan: short, base: *base, progress: os.Stderr}
 	if *long {
 		opt.plan = full
+	}
+	if *rest > 0 {
+		opt.rest = *rest
 	}
 	measured := "Parlor"
 	if *stream != "" {
