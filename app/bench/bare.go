@@ -3,8 +3,14 @@ package main
 import (
 	"bytes"
 	"compress/flate"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"io"
+	"math/big"
 	"net"
 	"net/http"
 	"runtime"
@@ -12,6 +18,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 )
 
 // bareVariable, in the environment, makes this program a bare server: its kind
@@ -22,6 +29,7 @@ const bareVariable = "PARLOR_BENCH_BARE"
 const (
 	bareHandler = "handler" // a net/http handler, a channel and a flush for each stream
 	bareLoop    = "loop"    // one write to each socket, in a loop
+	bareSecure  = "secure"  // the handler, over TLS and HTTP/2
 )
 
 // textMark stands in a remembered event where the message's text goes.
@@ -47,7 +55,7 @@ func serveBare(kindAndAddr string) error {
 	mux.HandleFunc("GET "+roomPath, b.page)
 	mux.HandleFunc("POST "+messagesPath, b.say)
 	switch kind {
-	case bareHandler:
+	case bareHandler, bareSecure:
 		h := &handlers{streams: make(map[chan []byte]<-chan struct{})}
 		b.tell = h.tell
 		mux.HandleFunc("GET "+streamPath, h.stream)
@@ -59,7 +67,27 @@ func serveBare(kindAndAddr string) error {
 	default:
 		return fmt.Errorf("no such kind of bare server: %q", kind)
 	}
-	return http.ListenAndServe(addr, mux)
+	server := &http.Server{Addr: addr, Handler: mux}
+	if kind == bareSecure {
+		certificate, err := selfSigned()
+		if err != nil {
+			return err
+		}
+		server.TLSConfig = &tls.Config{Certificates: []tls.Certificate{certificate}}
+		return server.ListenAndServeTLS("", "")
+	}
+	return server.ListenAndServe()
+}
+
+// selfSigned makes a certificate that nobody checks.
+func selfSigned() (tls.Certificate, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(24 * time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, err
 }
 
 // keep remembers what it is to serve.

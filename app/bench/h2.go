@@ -5,10 +5,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -20,35 +18,38 @@ func (b *bench) http2(ctx context.Context) ([]row, error) {
 	if !b.own() {
 		return nil, errNotOwn
 	}
-	name := fmt.Sprintf("memory of %d idle streams, HTTP/2 with TLS", b.http2Streams)
-	first := fmt.Sprintf("KiB per stream after %v", b.rest)
-	help, _ := exec.CommandContext(ctx, b.binary, "-h").CombinedOutput()
-	if !strings.Contains(string(help), "PARLOR_TLS)") {
-		return []row{notMeasured(name, first, most(40), "there is no PARLOR_TLS yet")}, nil
-	}
-	plain, err := b.place(ctx, b.parlor, false) // the same room
+	name := fmt.Sprintf("memory of %d idle streams, HTTP/2 with TLS; ceiling: a Go handler with channel and flush", b.http2Streams)
+	at, err := b.place(ctx, b.parlor, false) // the same room
 	if err != nil {
 		return nil, err
 	}
-	s, err := start(ctx, "https", b.binary, func(addr string) []string {
+	path := strings.TrimPrefix(at.stream, b.parlor.base)
+	parlor, err := start(ctx, "https", b.binary, func(addr string) []string {
 		return append(parlorEnv(addr), "DATABASE_URL="+b.database, "PARLOR_TLS=self-signed", "PARLOR_DATA="+filepath.Join(b.dir, "tls"))
 	})
 	if err != nil {
 		return nil, fmt.Errorf("start Parlor with TLS: %w", err)
 	}
-	defer s.process.end()
-	before := s.resident()
-	stream := s.base + strings.TrimPrefix(plain.stream, b.parlor.base)
-
-	streams, leave := context.WithCancel(ctx)
-	var held sync.Mutex
-	var bodies []io.Closer
-	defer func() {
-		leave()
-		for _, body := range bodies {
-			body.Close()
+	defer parlor.process.end()
+	bare, err := startBare(ctx, bareSecure)
+	if err != nil {
+		return nil, err
+	}
+	defer bare.process.end()
+	var measured [2]sample
+	for i, s := range []subject{parlor, bare} {
+		if measured[i], err = b.secureStreams(ctx, s, path); err != nil {
+			return nil, err
 		}
-	}()
+	}
+	return rows(name, []string{fmt.Sprintf("KiB per stream after %v", b.rest), "KiB per stream at most"},
+		[]target{most(40), none}, measured[0], measured[1]), nil
+}
+
+func (b *bench) secureStreams(ctx context.Context, s subject, path string) (sample, error) {
+	before := s.resident()
+	streams, leave := context.WithCancel(ctx)
+	defer leave()
 	group, opening := errgroup.WithContext(ctx)
 	group.SetLimit(16)
 	for range b.http2Streams {
@@ -57,8 +58,8 @@ func (b *bench) http2(ctx context.Context) ([]row, error) {
 				return nil
 			}
 			transport := anyCertificate()
-			transport.ForceAttemptHTTP2 = true
-			req, err := http.NewRequestWithContext(streams, http.MethodGet, stream, nil)
+			transport.ForceAttemptHTTP2 = true // and compressed if the server likes, as browsers do
+			req, err := http.NewRequestWithContext(streams, http.MethodGet, s.base+path, nil)
 			if err != nil {
 				return err
 			}
@@ -66,13 +67,15 @@ func (b *bench) http2(ctx context.Context) ([]row, error) {
 			if err != nil {
 				return err
 			}
-			held.Lock()
-			bodies = append(bodies, resp.Body)
-			held.Unlock()
 			if resp.ProtoMajor != 2 || resp.StatusCode != http.StatusOK {
+				resp.Body.Close()
 				return fmt.Errorf("no stream over HTTP/2 but %s %s", resp.Proto, resp.Status)
 			}
-			go io.Copy(io.Discard, resp.Body)
+			go func() {
+				_, _ = io.Copy(io.Discard, resp.Body) // until leave
+				resp.Body.Close()
+				transport.CloseIdleConnections()
+			}()
 			return nil
 		})
 	}
@@ -85,8 +88,5 @@ func (b *bench) http2(ctx context.Context) ([]row, error) {
 		return nil, ctx.Err()
 	}
 	each := func(bytes int64) float64 { return float64(bytes-before) / 1024 / float64(b.http2Streams) }
-	return []row{
-		alone(name, first, most(40), each(s.resident())),
-		alone(name, "KiB per stream at most", none, each(s.highest())),
-	}, nil
+	return sample{each(s.resident()), each(s.highest())}, nil
 }

@@ -286,7 +286,11 @@ func startBare(ctx context.Context, kind string) (subject, error) {
 	if err != nil {
 		return subject{}, err
 	}
-	s, err := start(ctx, "http", self, func(addr string) []string { return []string{bareVariable + "=" + kind + " " + addr} })
+	scheme := "http"
+	if kind == bareSecure {
+		scheme = "https"
+	}
+	s, err := start(ctx, scheme, self, func(addr string) []string { return []string{bareVariable + "=" + kind + " " + addr} })
 	if err != nil {
 		return s, fmt.Errorf("start the bare %s: %w", kind, err)
 	}
