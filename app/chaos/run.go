@@ -50,7 +50,8 @@ type run struct {
 	probe     time.Time // the first acknowledgement of what was tried after this
 	probed    int64     // has this number
 	busy      int       // faults under way
-	quietFrom time.Time // end of the last fault
+	quietFrom time.Time // end of the last fault,
+	lastKind  string    // which was of this kind
 	report    *report
 }
 
@@ -239,15 +240,16 @@ func (r *run) strike(plan *planner, in phase, until time.Time) {
 		}
 		under.Wait()
 		r.mu.Lock()
-		ended := r.quietFrom
-		last := r.report.struck[len(r.report.struck)-1]
+		ended, last := r.quietFrom, r.lastKind
 		r.mu.Unlock()
 		err := r.complete(ended, 30*time.Second)
 		took := time.Since(ended)
 		if err != nil {
 			r.log.Error("not complete", "after", took.Round(time.Millisecond), "last", last, "err", err)
 		}
+		r.mu.Lock()
 		r.report.recovered(last, took)
+		r.mu.Unlock()
 		r.log.Info("complete", "after", took.Round(time.Millisecond), "highest", r.highest.Load())
 		sleep(r.ctx, 200*time.Millisecond)
 	}
@@ -273,11 +275,12 @@ func (r *run) one(f fault) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.busy--
-	r.quietFrom = time.Now()
-	switch {
-	case errors.Is(err, errNotHere):
+	r.quietFrom, r.lastKind = time.Now(), f.kind.name
+	if errors.Is(err, errNotHere) {
 		r.report.notRun(f.kind.name)
-	case err != nil:
+		return
+	}
+	if err != nil {
 		r.log.Error("a fault did not strike as it should", "kind", f.kind.name, "err", err)
 		r.report.odd = append(r.report.odd, fmt.Sprintf("%s: %v", f.kind.name, err))
 	}
