@@ -299,12 +299,17 @@ func (s *Server) writeStream(w http.ResponseWriter, r *http.Request, open *openS
 		case <-heartbeat.C:
 			open.sub.Send(s.beat())
 		case <-open.sub.Ready():
+			began, bytes := time.Now(), 0
 			var ended error
 			frames, ended = open.sub.Take(frames[:0])
+			for _, frame := range frames {
+				bytes += len(frame)
+			}
 			if err := write(frames...); err != nil || ended != nil {
 				return
 			}
 			clear(frames)
+			s.metrics.Delivered(1, bytes, time.Since(began))
 		}
 	}
 }
