@@ -161,8 +161,14 @@ func anyNode(*node) bool { return true }
 func killNode(signal syscall.Signal) func(*run, *rand.Rand) (func(), error) {
 	return func(r *run, pick *rand.Rand) (func(), error) {
 		n := r.pickNode(pick, anyNode)
+		before := n.pid()
 		n.stop(signal)
-		return n.resume, nil
+		return func() {
+			n.resume()
+			if err := r.await(n.name, func() bool { return n.pid() != before }); err != nil { // it may take its time to end
+				r.log.Error("a node does not end", "err", err)
+			}
+		}, nil
 	}
 }
 
