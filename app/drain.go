@@ -18,16 +18,21 @@ const (
 
 // Drain ends all streams, for a shutdown. First /readyz fails, for as long as
 // load balancers are given to find out; then streams are told to come back,
-// each after a random wait, and end, in waves. Meanwhile everything else is
+// each after a random wait, and end, in waves; all at once if there is no other
+// node that they could go to. Meanwhile everything else is
 // answered as ever. It returns when all streams have ended, or ctx has.
 func (s *Server) Drain(ctx context.Context) {
 	s.ready.drain()
 	if !sleep(ctx, s.cfg.DrainGrace) {
 		return
 	}
+	last := s.cfg.DrainFor
+	if s.bus.Alone() {
+		last = 0 // nobody else serves the pages meanwhile
+	}
 	open := s.streams.drain()
 	if len(open) > 0 {
-		s.log.Info("ending streams", "streams", len(open), "within", s.cfg.DrainFor)
+		s.log.Info("ending streams", "streams", len(open), "within", last)
 	}
 	rand.Shuffle(len(open), func(i, j int) { open[i], open[j] = open[j], open[i] })
 	parts := waves(len(open))
@@ -36,7 +41,7 @@ func (s *Server) Drain(ctx context.Context) {
 			o.sub.Close(sse.Retry(200*time.Millisecond + rand.N(comeBackIn)))
 		}
 		open = open[part:]
-		if i < len(parts)-1 && !sleep(ctx, s.cfg.DrainFor/time.Duration(len(parts)-1)) {
+		if i < len(parts)-1 && !sleep(ctx, last/time.Duration(len(parts)-1)) {
 			return
 		}
 	}

@@ -19,12 +19,17 @@ func TestDrainingGoesInWaves(t *testing.T) {
 		c.DrainGrace, c.DrainFor = 300*time.Millisecond, 900*time.Millisecond
 		c.StreamsPerAddress = streams
 	})
+	other := newNode(t, s.database) // a single node ends all at once
 	ann := s.guest("Ann")
+	elsewhere := other.visitor().stream("/rooms/parlor/stream?after=0")
+	ann.say("parlor", "are you there?")
+	elsewhere.until("are you there?")
+	other.guest("Bob").say("parlor", "yes")
 	looker := s.visitor()
 	var open []*stream
 	for range streams {
 		st := looker.stream("/rooms/parlor/stream?after=0", "Accept-Encoding", "identity")
-		st.until("cursor")
+		st.until(">yes<")
 		open = append(open, st)
 	}
 	drained := make(chan struct{})
@@ -101,4 +106,26 @@ func TestAFewStreamsAreNotWaitedFor(t *testing.T) {
 		t.Error("draining a single stream took its time")
 	}
 	st.ends()
+}
+
+// Where there is no other node, nobody waits for a wave.
+func TestSingleNodeDrainsAtOnce(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, func(c *app.Config) { c.DrainFor = time.Hour })
+	looker := s.visitor()
+	var open []*stream
+	for range 60 { // three waves
+		st := looker.stream("/rooms/parlor/stream?after=0", "Accept-Encoding", "identity")
+		st.until("cursor")
+		open = append(open, st)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	s.server.Drain(ctx)
+	if ctx.Err() != nil {
+		t.Fatal("it waited for waves")
+	}
+	for _, st := range open {
+		st.ends()
+	}
 }

@@ -106,6 +106,7 @@ type Bus struct {
 	keyed   map[string]*tell // those of them that a newer one replaces
 	closing bool
 	stats   Stats
+	others  time.Time // when another node was heard
 
 	ready chan struct{} // holds one token while something waits
 	done  chan struct{} // closed when nothing is sent any more
@@ -161,6 +162,13 @@ func (b *Bus) Stats() Stats {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.stats
+}
+
+// Alone tells whether no other node was heard for a while.
+func (b *Bus) Alone() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.others.IsZero() || time.Since(b.others) > 3*beatEvery
 }
 
 // Wake tells every node, this one at once, that a topic is at a number.
@@ -359,7 +367,10 @@ func (b *Bus) arrived(message []byte) {
 	if e.Node == b.node || e.Epoch != b.epoch() {
 		return
 	}
-	b.count(func(s *Stats) { s.Received++ })
+	b.mu.Lock()
+	b.stats.Received++
+	b.others = time.Now()
+	b.mu.Unlock()
 	if len(e.Revs) > 0 {
 		b.handler.Woken(e.Revs)
 	}
