@@ -90,7 +90,7 @@ type Store struct {
 
 	say, changes, changedPeople, roomBySlug, roomByID *sqlx.Stmt
 	newest, before, after, around                     *sqlx.Stmt
-	visit, findSession                                *sqlx.Stmt
+	visit, findSession, roomSince                     *sqlx.Stmt
 	message, nextRev, edit, remove                    *sqlx.Stmt
 }
 
@@ -138,7 +138,7 @@ func Open(ctx context.Context, url string, opt Options) (*Store, error) {
 		{&s.say, saySQL}, {&s.changes, changesSQL}, {&s.changedPeople, changedPeopleSQL},
 		{&s.roomBySlug, roomBySlugSQL}, {&s.roomByID, roomByIDSQL},
 		{&s.newest, newestSQL}, {&s.before, beforeSQL}, {&s.after, afterSQL}, {&s.around, aroundSQL},
-		{&s.visit, visitSQL}, {&s.findSession, findSessionSQL},
+		{&s.visit, visitSQL}, {&s.findSession, findSessionSQL}, {&s.roomSince, roomSinceSQL},
 		{&s.message, messageSQL}, {&s.nextRev, nextRevSQL}, {&s.edit, editSQL}, {&s.remove, removeSQL},
 	} {
 		if *p.into, err = conn.PreparexContext(ctx, p.sql); err != nil {

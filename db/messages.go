@@ -233,12 +233,23 @@ const changedPeopleSQL = `
 	select p.id, p.nickname, p.hue from memberships b join people p on p.id = b.person_id
 	where b.room_id = $1 and b.rev > $2 order by b.rev limit $3`
 
+// roomSinceSQL is the room, and whether anybody in it was renamed after a
+// number: mostly nobody was, and then nothing is asked about people.
+const roomSinceSQL = `select ` + roomColumns + `,
+	exists (select from memberships b where b.room_id = r.id and b.rev > $2) as renamed
+	from rooms r where r.id = $1`
+
 // Changes reads what a reader at number `after` missed. It is the one source
 // of the live path, of every resume and of what is kept in memory.
 func (s *Store) Changes(ctx context.Context, roomID, after int64) (Changes, error) {
 	var out Changes
 	err := again(ctx, func() error {
-		room, err := s.room(ctx, s.roomByID, roomID)
+		var since struct {
+			roomRow
+			Renamed bool `db:"renamed"`
+		}
+		err := s.roomSince.GetContext(ctx, &since, roomID, after)
+		room, err := s.found(since.roomRow, err)
 		if err != nil {
 			return err
 		}
@@ -251,8 +262,10 @@ func (s *Store) Changes(ctx context.Context, roomID, after int64) (Changes, erro
 			return err
 		}
 		var people []personRow
-		if err := s.changedPeople.SelectContext(ctx, &people, roomID, after, MostChanges+1); err != nil {
-			return err
+		if since.Renamed {
+			if err := s.changedPeople.SelectContext(ctx, &people, roomID, after, MostChanges+1); err != nil {
+				return err
+			}
 		}
 		if len(rows)+len(people) > MostChanges {
 			out.TooMany = true

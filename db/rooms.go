@@ -45,6 +45,11 @@ const roomBySlugSQL = `select ` + roomColumns + ` from room_slugs s join rooms r
 func (s *Store) room(ctx context.Context, stmt *sqlx.Stmt, arg any) (chat.Room, error) {
 	var row roomRow
 	err := stmt.GetContext(ctx, &row, arg)
+	return s.found(row, err)
+}
+
+// found is the room that a query found, or the refusal when it found none.
+func (s *Store) found(row roomRow, err error) (chat.Room, error) {
 	if errors.Is(err, sql.ErrNoRows) {
 		return chat.Room{}, chat.Refuse(chat.NotFound, chat.NoSuchRoom)
 	}
