@@ -74,7 +74,7 @@ func Migrate(ctx context.Context, url string) error {
 
 // Store reads and writes. It is safe for concurrent use.
 type Store struct {
-	// DB is for the session store only; everything else uses the methods.
+	// DB is for the bus and for metrics; everything else uses the methods.
 	DB     *sqlx.DB
 	url    string
 	now    func() time.Time
