@@ -142,6 +142,10 @@ func (s *Server) resumeFrom(r *http.Request, room chat.Room) (int64, error) {
 func (s *Server) serveStream(w http.ResponseWriter, r *http.Request,
 	begin func(context.Context, *live.Subscriber, db.Visit) (leave func(), err error),
 ) error {
+	if r.Method == http.MethodHead { // a look at the headers is no reader
+		w.Header().Set("Content-Type", "text/event-stream")
+		return nil
+	}
 	ctx, cancel := context.WithTimeout(r.Context(), openWithin)
 	defer cancel()
 	v, err := s.visit(ctx, r)

@@ -66,3 +66,15 @@ func TestReaderThatStopsReadingIsCut(t *testing.T) {
 		t.Fatal("the slow reader was served to the end")
 	}
 }
+
+// Whoever asks for the headers only is not kept as a reader.
+func TestHeadOfAStreamEnds(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	v := s.visitor()
+	v.Timeout = 10 * time.Second
+	a := v.do(v.request(http.MethodHead, "/rooms/parlor/stream", ""))
+	if got := a.header.Get("Content-Type"); a.code != http.StatusOK || got != "text/event-stream" {
+		t.Errorf("%d %q", a.code, got)
+	}
+}
