@@ -56,10 +56,8 @@ func (s *Server) visit(ctx context.Context, r *http.Request) (db.Visit, error) {
 }
 
 // known finds out who asks, and about which room, before a handler is called.
-// Only a visit that has to be noted in its session goes through scs. away
-// answers while the database is away.
+// away answers while the database is away.
 func (s *Server) known(next http.Handler, away handler) http.Handler {
-	throughSession := s.sessions.LoadAndSave(s.identify(next))
 	return s.answer(func(w http.ResponseWriter, r *http.Request) error {
 		if s.store.Away() {
 			return away(w, r)
@@ -72,8 +70,15 @@ func (s *Server) known(next http.Handler, away handler) http.Handler {
 		}
 		ctx := context.WithValue(r.Context(), keyRoom, v.Room)
 		if v.Person != nil && v.Day != s.today() && r.Method == http.MethodGet {
-			throughSession.ServeHTTP(w, r.WithContext(ctx))
-			return nil
+			there, err := s.noteVisit(w, r)
+			if err != nil && isAway(err) {
+				return away(w, r)
+			} else if err != nil {
+				return err
+			}
+			if !there {
+				v.Person = nil
+			}
 		}
 		if v.Person != nil {
 			ctx = context.WithValue(ctx, keyMe, v.Person)

@@ -262,6 +262,7 @@ func (n *newest) bring(k *keptRoom) error {
 	k.mu.Lock()
 	if fresh {
 		k.page, k.html, k.read = page, make([][]string, len(i18n.Langs)), true
+		clear(k.looks) // the same number may mean something else in a restored backup
 		for l := range k.html {
 			k.html[l] = make([]string, len(page.Messages))
 		}

@@ -1,7 +1,6 @@
 package app
 
 import (
-	"context"
 	"crypto/rand"
 	"errors"
 	"net/http"
@@ -35,53 +34,16 @@ func newSessions(cfg Config, store *db.Store, s *Server) *scs.SessionManager {
 	return m
 }
 
-// identify finds out who asks. It costs nothing without a session cookie.
-func (s *Server) identify(next http.Handler) http.Handler {
-	return s.answer(func(w http.ResponseWriter, r *http.Request) error {
-		me, err := s.whoIs(r.Context())
-		if err != nil {
-			return err
-		}
-		if me != nil {
-			r = r.WithContext(context.WithValue(r.Context(), keyMe, me))
-			if err := s.noteVisit(r, me); err != nil {
-				return err
-			}
-		}
-		next.ServeHTTP(w, r)
-		return nil
-	})
-}
-
-// whoIs reads the person of the session in ctx; nil when there is none.
-func (s *Server) whoIs(ctx context.Context) (*chat.Person, error) {
-	personID := s.sessions.GetInt64(ctx, db.SessionPerson)
-	if personID == 0 {
-		return nil, nil
+// noteVisit holds nickname and session for longer, at most once a day. It tells
+// whether the session was still there: a sign-out may have come in between, and
+// is not undone.
+func (s *Server) noteVisit(w http.ResponseWriter, r *http.Request) (bool, error) {
+	token, expiry := s.token(r), s.now().Add(sessionFor)
+	there, err := s.store.NoteVisit(r.Context(), token, s.today(), expiry)
+	if err == nil && there {
+		s.sessions.WriteSessionCookie(r.Context(), w, token, expiry)
 	}
-	me, err := s.store.Person(ctx, personID)
-	var refusal *chat.Error
-	if errors.As(err, &refusal) {
-		return nil, nil // from another database
-	}
-	if err != nil {
-		return nil, err
-	}
-	return &me, nil
-}
-
-// noteVisit holds nickname and session for longer, at most once a day.
-func (s *Server) noteVisit(r *http.Request, me *chat.Person) error {
-	today := s.today()
-	if r.Method != http.MethodGet || s.sessions.GetInt64(r.Context(), db.SessionDay) == today {
-		return nil
-	}
-	if err := s.store.Hold(r.Context(), me.ID); err != nil {
-		return err
-	}
-	s.sessions.Put(r.Context(), db.SessionDay, today)
-	s.sessions.SetDeadline(r.Context(), s.now().Add(sessionFor))
-	return nil
+	return there, err
 }
 
 // today is a day's number since 1970 (UTC).

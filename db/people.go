@@ -40,7 +40,9 @@ func (s *Store) Enter(ctx context.Context, nick chat.Nickname, most int) (chat.P
 // nobody is locked out of a nickname whose session could not be stored.
 func (s *Store) EnterWith(ctx context.Context, nick chat.Nickname, most int, token string, day int64, expiry time.Time) (chat.Person, error) {
 	return s.enter(ctx, nick, most, func(tx *sqlx.Tx, personID int64) error {
-		return putSession(ctx, tx, token, personID, day, expiry)
+		_, err := tx.ExecContext(ctx, `insert into sessions (token_hash, person_id, day, expiry) values ($1, $2, $3, $4)`,
+			tokenHash(token), personID, day, expiry)
+		return err
 	})
 }
 
@@ -169,27 +171,4 @@ func (s *Store) freeNicknames(ctx context.Context, candidates []string, most, wa
 		}
 	}
 	return free, nil
-}
-
-// Person reads one person.
-func (s *Store) Person(ctx context.Context, id int64) (chat.Person, error) {
-	var row personRow
-	err := again(ctx, func() error {
-		return s.DB.GetContext(ctx, &row, `select id, nickname, hue, renames from people where id = $1`, id)
-	})
-	if errors.Is(err, sql.ErrNoRows) {
-		return chat.Person{}, chat.Refuse(chat.NotFound, chat.NoSuchPage)
-	} else if err != nil {
-		return chat.Person{}, fmt.Errorf("read person %d: %w", id, err)
-	}
-	return row.person(), nil
-}
-
-// Hold notes a visit: the nickname is held for HoldFor from now.
-func (s *Store) Hold(ctx context.Context, personID int64) error {
-	if _, err := s.DB.ExecContext(ctx, `update people set held_until = $2 where id = $1`,
-		personID, s.now().Add(HoldFor)); err != nil {
-		return fmt.Errorf("hold the nickname of person %d: %w", personID, err)
-	}
-	return nil
 }

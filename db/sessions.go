@@ -1,6 +1,7 @@
 package db
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"database/sql"
@@ -8,8 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"time"
-
-	"github.com/jmoiron/sqlx"
 )
 
 // Keys of what a session holds; there is nothing else in it. Both values are
@@ -48,11 +47,26 @@ func (s Sessions) FindCtx(ctx context.Context, token string) (data []byte, found
 	return x.bytes(), true, nil
 }
 
-// CommitCtx stores a session.
+// errEnded is what a session gets that was signed out while it was in use.
+var errEnded = errors.New("the session has ended")
+
+// CommitCtx changes a session. It makes none, so that whoever signed out stays
+// so, whatever was under way; EnterWith does.
 func (s Sessions) CommitCtx(ctx context.Context, token string, data []byte, expiry time.Time) error {
 	x, err := parseSession(data)
 	if err == nil {
-		err = again(ctx, func() error { return putSession(ctx, s.store.DB, token, x.person, x.day, expiry) })
+		err = again(ctx, func() error {
+			done, err := s.store.DB.ExecContext(ctx,
+				`update sessions set person_id = $2, day = $3, expiry = $4 where token_hash = $1`,
+				tokenHash(token), x.person, x.day, expiry)
+			if err != nil {
+				return err
+			}
+			if n, err := done.RowsAffected(); err != nil || n == 0 {
+				return cmp.Or(err, errEnded)
+			}
+			return nil
+		})
 	}
 	if err != nil {
 		return fmt.Errorf("store a session: %w", err)
@@ -60,11 +74,25 @@ func (s Sessions) CommitCtx(ctx context.Context, token string, data []byte, expi
 	return nil
 }
 
-func putSession(ctx context.Context, in sqlx.ExecerContext, token string, personID, day int64, expiry time.Time) error {
-	_, err := in.ExecContext(ctx, `insert into sessions (token_hash, person_id, day, expiry) values ($1, $2, $3, $4)
-		on conflict (token_hash) do update set person_id = excluded.person_id, day = excluded.day, expiry = excluded.expiry`,
-		tokenHash(token), personID, day, expiry)
-	return err
+// NoteVisit holds a session until the given time, and its person's nickname
+// for HoldFor from now. It is false when there is no such session any more.
+func (s *Store) NoteVisit(ctx context.Context, token string, day int64, expiry time.Time) (there bool, err error) {
+	err = again(ctx, func() error {
+		done, err := s.DB.ExecContext(ctx, `
+			with visited as (update sessions set day = $2, expiry = $3 where token_hash = $1 returning person_id)
+			update people set held_until = $4 from visited where people.id = visited.person_id`,
+			tokenHash(token), day, expiry, s.now().Add(HoldFor))
+		if err != nil {
+			return err
+		}
+		n, err := done.RowsAffected()
+		there = n > 0
+		return err
+	})
+	if err != nil {
+		return false, fmt.Errorf("note a visit: %w", err)
+	}
+	return there, nil
 }
 
 // DeleteCtx ends a session.

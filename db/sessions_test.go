@@ -91,10 +91,12 @@ func TestSessionsAreKeptUntilTheyExpire(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for range 2 { // a second time is no error
-		if err := keep.Commit("secret", data, deadline); err != nil {
-			t.Fatal(err)
-		}
+	if err := keep.Commit("secret", data, deadline); err == nil {
+		t.Error("a session that nobody entered with was made")
+	}
+	s.session("secret", ann, s.now.Add(time.Minute))
+	if err := keep.Commit("secret", data, deadline); err != nil {
+		t.Fatal(err)
 	}
 	found, ok, err := keep.Find("secret")
 	if err != nil || !ok {
@@ -114,8 +116,14 @@ func TestSessionsAreKeptUntilTheyExpire(t *testing.T) {
 	if _, ok, err := keep.Find("secret"); ok || err != nil {
 		t.Errorf("after its end: %v, %v", ok, err)
 	}
-	_ = keep.Commit("short", data, s.now.Add(time.Minute))
-	_ = keep.Commit("long", data, deadline)
+	if err := keep.Commit("secret", data, deadline); err == nil {
+		t.Error("a request that was under way signed somebody in again")
+	}
+	if there, err := s.NoteVisit(ctx, "secret", 20_001, deadline); there || err != nil {
+		t.Errorf("the same by a note: %v, %v", there, err)
+	}
+	s.session("short", ann, s.now.Add(time.Minute))
+	s.session("long", ann, deadline)
 	s.now = s.now.Add(2 * time.Minute)
 	if _, ok, err := keep.Find("short"); ok || err != nil {
 		t.Errorf("expired: %v, %v", ok, err)
@@ -135,5 +143,14 @@ func TestSessionsAreKeptUntilTheyExpire(t *testing.T) {
 	}
 	if _, ok, err := keep.Find("\x00\xff\r\n"); ok || err != nil {
 		t.Errorf("a malformed token: %v, %v", ok, err)
+	}
+}
+
+// session signs a person in.
+func (h *house) session(token string, who chat.Person, expiry time.Time) {
+	h.t.Helper()
+	if _, err := h.DB.Exec(`insert into sessions (token_hash, person_id, day, expiry) values (sha256(convert_to($1, 'UTF8')), $2, 1, $3)`,
+		token, who.ID, expiry); err != nil {
+		h.t.Fatal(err)
 	}
 }

@@ -70,7 +70,7 @@ func (h *Hub) Put(name, part string, shown Variants) {
 	b.whole = nil
 	sent := make(forms)
 	for s := range b.readers {
-		s.put(s.limit, sent.of(s, func(variant int) []byte { return shown[variant] }))
+		s.put(sent.of(s, func(variant int) []byte { return shown[variant] }))
 	}
 }
 
@@ -113,7 +113,7 @@ func (h *Hub) Open(s *Subscriber, name string) {
 		}
 		return all
 	})
-	s.put(s.limit+len(frame), frame)
+	s.add(frame, 0)
 	s.onLeave(func() {
 		b.mu.Lock()
 		delete(b.readers, s)

@@ -264,7 +264,7 @@ func (t *Topic) deliver(batch Batch) {
 			r.Send(batch.frames(at, r.variant))
 			continue
 		}
-		r.put(r.limit, shared.of(r.Subscriber, func(variant int) []byte { return batch.frames(from, variant) }))
+		r.put(shared.of(r.Subscriber, func(variant int) []byte { return batch.frames(from, variant) }))
 	}
 }
 

@@ -540,3 +540,28 @@ func TestWhatHasNoPlaceComesLast(t *testing.T) {
 		t.Error("not from memory")
 	}
 }
+
+// What a reader missed is as large as it is; only what comes beside it counts
+// against its limit.
+func TestLongReplayDoesNotMakeAReaderSlow(t *testing.T) {
+	r := newRoom()
+	h := newHub(r)
+	r.say(strings.Repeat("long ", 1000))
+	r.block = make(chan struct{})
+	s := live.NewSubscriber(0, false, 1000)
+	done := make(chan error, 1)
+	go func() { done <- h.Follow(context.Background(), s, 7, 0) }()
+	for r.readCount() == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	rev := r.say("meanwhile")
+	h.Wake(7, rev)
+	close(r.block)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	defer s.Leave()
+	p := newPage()
+	drain(t, s, p, rev)
+	p.check(t, r)
+}

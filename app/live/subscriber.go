@@ -103,14 +103,11 @@ func (s *Subscriber) Close(last []byte) {
 
 // Send puts bytes in front of the connection, or ends the subscriber when too
 // much waits already.
-func (s *Subscriber) Send(frame []byte) { s.put(s.limit, s.encode(frame)) }
+func (s *Subscriber) Send(frame []byte) { s.put(s.encode(frame)) }
 
 // SendReplay is Send for what a reader missed, which is as large as it is and
 // bounded where it is read. Only what waits beside it counts.
-func (s *Subscriber) SendReplay(frame []byte) {
-	frame = s.encode(frame)
-	s.put(s.limit+len(frame), frame)
-}
+func (s *Subscriber) SendReplay(frame []byte) { s.add(s.encode(frame), 0) }
 
 // encode is the frame as this subscriber's connection carries it.
 func (s *Subscriber) encode(frame []byte) []byte {
@@ -120,8 +117,12 @@ func (s *Subscriber) encode(frame []byte) []byte {
 	return frame
 }
 
-// put is given bytes that are encoded already.
-func (s *Subscriber) put(limit int, frame []byte) {
+// put is Send for bytes that are encoded already.
+func (s *Subscriber) put(frame []byte) { s.add(frame, len(frame)) }
+
+// add puts encoded bytes in front of the connection. So many of them count as
+// waiting.
+func (s *Subscriber) add(frame []byte, counted int) {
 	if len(frame) == 0 {
 		return
 	}
@@ -131,8 +132,8 @@ func (s *Subscriber) put(limit int, frame []byte) {
 		return
 	}
 	s.waiting = append(s.waiting, frame)
-	s.bytes += len(frame)
-	if s.bytes > limit && len(s.waiting) > 1 { // one batch alone is as large as it is
+	s.bytes += counted
+	if s.bytes > s.limit && len(s.waiting) > 1 { // one batch alone is as large as it is
 		s.mu.Unlock()
 		s.end(ErrSlow, nil)
 		return

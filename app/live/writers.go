@@ -298,9 +298,9 @@ func (s *shard) look() {
 			packed = pack(beat)
 		}
 		if c.sub.packed {
-			c.sub.put(c.sub.limit, packed)
+			c.sub.put(packed)
 		} else {
-			c.sub.put(c.sub.limit, beat)
+			c.sub.put(beat)
 		}
 	}
 }

@@ -26,6 +26,7 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -225,7 +226,10 @@ func command(ctx context.Context, to Place, name string, major int, args ...stri
 		return nil, fmt.Errorf("read the database URL: %w", err)
 	}
 	cmd := exec.CommandContext(ctx, program, args...)
-	cmd.Env = append(os.Environ(), "LC_ALL=C")
+	env := slices.DeleteFunc(os.Environ(), func(v string) bool { // they would lead elsewhere
+		return strings.HasPrefix(v, "PGSERVICE") || strings.HasPrefix(v, "PGHOSTADDR=")
+	})
+	cmd.Env = append(env, "LC_ALL=C")
 	for _, v := range []struct{ name, value string }{
 		{"PGHOST", cfg.Host}, {"PGPORT", strconv.Itoa(int(cfg.Port))}, {"PGUSER", cfg.User}, {"PGPASSWORD", cfg.Password},
 		{"PGDATABASE", cfg.Database}, {"PGSSLMODE", string(cfg.SSLMode)}, {"PGSSLCERT", cfg.SSLCert}, {"PGSSLKEY", cfg.SSLKey},
@@ -364,7 +368,7 @@ func readManifest(archive *zip.Reader) (m Manifest, err error) {
 func verify(ctx context.Context, to Place, archive *zip.Reader, major int) error {
 	found := false
 	for _, entry := range archive.File {
-		if !filepath.IsLocal(entry.Name) {
+		if name := strings.TrimSuffix(entry.Name, "/"); !filepath.IsLocal(name) || path.Clean(name) != name {
 			return fmt.Errorf("the archive holds %q, which leads out of it", entry.Name)
 		}
 		r, err := entry.Open()
@@ -398,6 +402,7 @@ func verify(ctx context.Context, to Place, archive *zip.Reader, major int) error
 // writes (see Store), and then all others are sent away, so that nobody holds
 // anything that is waited for.
 const before = `
+set client_min_messages = warning;
 begin;
 do $$
 declare

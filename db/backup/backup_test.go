@@ -203,7 +203,9 @@ func TestAFailedRestoreLeavesTheDatabaseWhole(t *testing.T) {
 		"of a newer Postgres":       {bad(change(t, whole, `"postgres": `, `"postgres": 9`)), true, "was made with Postgres 9"},
 		"fails at its very end":     {bad(change(t, whole, `"messages": `, `"messages": 1`)), true, "does not hold the messages"},
 		"missing":                   {filepath.Join(t.TempDir(), "none"), true, "no such file"},
-		"into what leads elsewhere": {bad(change(t, whole, "", "")), true, "leads out of it"},
+		"into what leads elsewhere": {bad(change(t, whole, "", "../outside")), true, "leads out of it"},
+		"in place of the folder":    {bad(change(t, whole, "", "files/..")), true, "leads out of it"},
+		"beside the folder":         {bad(change(t, whole, "", "files/../beside")), true, "leads out of it"},
 	} {
 		_, err := backup.RestoreFile(t.Context(), h.Place, c.file, c.force)
 		if err == nil || !strings.Contains(err.Error(), c.want) || errors.As(err, &notEmpty) == c.force {
@@ -242,7 +244,7 @@ func TestAFailedRestoreLeavesTheDatabaseWhole(t *testing.T) {
 }
 
 // change writes an archive again with another manifest; without old, with an
-// entry whose name leads out of it.
+// entry more that has the changed name.
 func change(t *testing.T, archive []byte, old, changed string) []byte {
 	t.Helper()
 	in, err := zip.NewReader(bytes.NewReader(archive), int64(len(archive)))
@@ -272,7 +274,7 @@ func change(t *testing.T, archive []byte, old, changed string) []byte {
 		}
 	}
 	if old == "" {
-		if _, err := out.Create("../outside"); err != nil {
+		if _, err := out.Create(changed); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -283,6 +283,7 @@ func (c *Cluster) evict(ctx context.Context) error {
 		}
 		postmaster, _ := readPidFile(c.dir)
 		late := time.Now().After(deadline)
+		frozen := late && time.Since(deadline) > patience/2
 		if late && time.Since(deadline) > patience {
 			return fmt.Errorf("processes %v of an earlier server do not end", left)
 		}
@@ -292,6 +293,10 @@ func (c *Cluster) evict(ctx context.Context) error {
 		if round == 0 || late {
 			for _, pid := range left {
 				switch {
+				case frozen:
+					// Stopped processes hear nothing else. What they committed
+					// is in the log, which the next server reads.
+					syscall.Kill(pid, syscall.SIGKILL)
 				case late:
 					syscall.Kill(pid, syscall.SIGQUIT)
 				case pid == postmaster:
