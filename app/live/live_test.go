@@ -546,7 +546,7 @@ func TestWhatHasNoPlaceComesLast(t *testing.T) {
 func TestLongReplayDoesNotMakeAReaderSlow(t *testing.T) {
 	r := newRoom()
 	h := newHub(r)
-	r.say(strings.Repeat("long ", 1000))
+	r.say(strings.Repeat("long", 1000))
 	r.block = make(chan struct{})
 	s := live.NewSubscriber(0, false, 1000)
 	done := make(chan error, 1)
