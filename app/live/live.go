@@ -102,6 +102,7 @@ type Topic struct {
 	readers []*reader // live subscribers
 	joining int       // subscribers on their way in
 	wanted  int64     // the highest number heard of
+	hints   int       // how often it was woken
 	reading bool      // a goroutine reads for this topic
 }
 
@@ -140,6 +141,7 @@ func (h *Hub) Wake(id, rev int64) {
 		return
 	}
 	t.wanted = max(t.wanted, rev)
+	t.hints++
 	if !t.reading {
 		t.reading = true
 		go t.read()
@@ -223,7 +225,7 @@ func (t *Topic) read() {
 			t.mu.Unlock()
 			return
 		}
-		from, wanted := t.rev, t.wanted
+		from, hints := t.rev, t.hints
 		t.mu.Unlock()
 
 		// Not by load: a read that began before the hint would not know of it.
@@ -237,8 +239,9 @@ func (t *Topic) read() {
 			continue
 		}
 		t.mu.Lock()
-		// A hint above what is stored (or a mere look) is answered by this read.
-		if t.wanted == wanted {
+		// A hint above what is stored (or a mere look) is answered by this read,
+		// one that came after the read had begun is not.
+		if t.hints == hints {
 			t.wanted = batch.To
 		}
 		if batch.To > t.rev {

@@ -565,3 +565,29 @@ func TestLongReplayDoesNotMakeAReaderSlow(t *testing.T) {
 	drain(t, s, p, rev)
 	p.check(t, r)
 }
+
+// A look that began before something was said does not answer for the hint
+// that came meanwhile, though both are about the same number.
+func TestLookDoesNotSwallowAHint(t *testing.T) {
+	r := newRoom()
+	h := newHub(r)
+	s, p := follow(t, h, 0), newPage()
+	drain(t, s, p, 0)
+	block := make(chan struct{})
+	r.mu.Lock()
+	r.block = block
+	r.mu.Unlock()
+	before := r.readCount()
+	h.WakeAll()
+	for r.readCount() == before { // it sees an empty room
+		time.Sleep(time.Millisecond)
+	}
+	r.mu.Lock()
+	r.block = nil
+	r.mu.Unlock()
+	rev := r.say("meanwhile")
+	h.Wake(7, rev)
+	close(block)
+	drain(t, s, p, rev)
+	p.check(t, r)
+}
