@@ -16,9 +16,6 @@ func TestMain(m *testing.M) {
 // A minute of chaos: each kind of fault strikes, nothing that was acknowledged
 // is lost, doubled or out of order, and no page has to be loaded again.
 func TestAMinuteOfChaosLosesNothing(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes a minute")
-	}
 	survive(t, settings{
 		lasts: 42 * time.Second, phases: []phase{{1, byPostgres}, {3, byPostgres}, {3, byNATS}}, longest: 3 * time.Second,
 		watchdog: 12 * time.Second, readerCount: 40, posterCount: 6, pageCount: 2, rate: 10,
@@ -28,9 +25,6 @@ func TestAMinuteOfChaosLosesNothing(t *testing.T) {
 // A new version comes to three nodes, one after the other, while people talk:
 // every message is acknowledged, and no page is loaded again.
 func TestARollingRestartLosesNothing(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes some seconds")
-	}
 	survive(t, settings{
 		lasts: 5 * time.Second, phases: []phase{{3, byPostgres}}, faults: "rolling restart", longest: 3 * time.Second,
 		watchdog: 12 * time.Second, readerCount: 40, posterCount: 6, pageCount: 1, rate: 50,
