@@ -561,6 +561,8 @@ func TestLongReplayDoesNotMakeAReaderSlow(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Leave()
+	drain(t, follow(t, h, 0), newPage(), rev)
+	h.Readers(7) // everybody has been sent it by now, and s has taken nothing yet
 	p := newPage()
 	drain(t, s, p, rev)
 	p.check(t, r)
