@@ -517,7 +517,7 @@ func TestRenameReachesOpenPages(t *testing.T) {
 	if a := ann.post("/session", "nickname", "Anna"); a.code != 303 {
 		t.Fatalf("%d %s", a.code, a.body)
 	}
-	if event := st.until(`data-author=`); !strings.Contains(event, "Anna") || !strings.Contains(event, "inner") {
+	if event := st.until(`[data-name=`); !strings.Contains(event, "Anna") || !strings.Contains(event, "inner") {
 		t.Errorf("got %s", event)
 	}
 	contains(t, bob.get("/rooms/parlor"), 200, "Anna")

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"github.com/starfederation/datastar-go/datastar"
 
 	"parlor/app/chat"
+	"parlor/app/markup"
 	"parlor/app/sse"
 	"parlor/db"
 	"parlor/views"
@@ -64,7 +66,7 @@ func (s *Server) postMessage(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) say(r *http.Request, room chat.Room, me chat.Person) (db.Said, error) {
-	body, err := chat.ParseBody(r.PostForm.Get("body"), s.cfg.Limits)
+	typed, err := chat.ParseBody(r.PostForm.Get("body"), s.cfg.Limits)
 	if err != nil {
 		return db.Said{}, err
 	}
@@ -75,7 +77,17 @@ func (s *Server) say(r *http.Request, room chat.Room, me chat.Person) (db.Said, 
 	if err := s.mayPost(r, me); err != nil {
 		return db.Said{}, err
 	}
-	return s.store.Say(r.Context(), room.ID, me.ID, nonce, body)
+	text, err := s.textOf(r.Context(), room, typed)
+	if err != nil {
+		return db.Said{}, err
+	}
+	return s.store.Say(r.Context(), room.ID, db.Post{AuthorID: me.ID, Nonce: nonce, Text: text, Typed: typed})
+}
+
+// textOf makes a text ready to be stored: the one place that knows what people
+// may have typed into it.
+func (s *Server) textOf(_ context.Context, _ chat.Room, typed string) (db.Text, error) {
+	return db.Text{Body: typed}, nil
 }
 
 // mayPost is flood control for everything that is written.
@@ -150,7 +162,7 @@ func (s *Server) getMessageEdit(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	p, body := s.page(r), views.Field{Value: m.Body}
+	p, body := s.page(r), views.Field{Value: markup.Text(m.Body, m.MentionedNames())}
 	if isDatastar(r) {
 		s.patch(w, r, sse.Elements("#editing", datastar.ElementPatchModeInner, s.html(views.EditForm(p, room, m.Seq, body, true))))
 		return nil
@@ -200,7 +212,12 @@ func (s *Server) edit(r *http.Request, room chat.Room, seq int64, me chat.Person
 	if err := s.mayPost(r, me); err != nil {
 		return 0, err
 	}
-	return s.store.Edit(r.Context(), room.ID, seq, me.ID, body)
+	text, err := s.textOf(r.Context(), room, body)
+	if err != nil {
+		return 0, err
+	}
+	version, _ := strconv.Atoi(r.PostForm.Get("version")) // without one any is meant
+	return s.store.Edit(r.Context(), room.ID, seq, me.ID, version, text)
 }
 
 // getMessageDelete asks before a message is deleted.

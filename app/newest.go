@@ -308,11 +308,18 @@ func (k *keptRoom) apply(c db.Changes, after int64) {
 				k.html[l] = append(k.html[l], "")
 			}
 		} // else it is above the page
+		for i := range messages {
+			if parent := messages[i].Parent; m.Quotes > 0 && parent != nil && parent.Seq == m.Seq {
+				messages[i].Parent = chat.QuoteOf(m)
+				messages[i].Mentioned = append(slices.Clip(messages[i].Mentioned), m.Mentioned...)
+				unrender(i)
+			}
+		}
 	}
 	for _, p := range c.People {
 		for i := range messages {
-			if messages[i].Author.ID == p.ID {
-				messages[i].Author = p
+			if messages[i].Names(p.ID) {
+				messages[i] = messages[i].Renamed(p)
 				unrender(i)
 			}
 		}

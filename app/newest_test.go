@@ -91,9 +91,9 @@ func TestMemoryIsAlwaysWhatAFreshLookFinds(t *testing.T) {
 		someone := people[r.IntN(len(people))]
 		switch what := r.IntN(20); {
 		case what < 10 || m.Seq == 0:
-			_, err = s.store.Say(ctx, room.ID, someone.ID, db.NewNonce(), fmt.Sprintf("text <%d> of %s", i, someone.Nickname))
+			_, err = s.store.Say(ctx, room.ID, db.Post{AuthorID: someone.ID, Nonce: db.NewNonce(), Text: db.Text{Body: fmt.Sprintf("text <%d> of %s", i, someone.Nickname)}})
 		case what < 14 && !m.Deleted():
-			_, err = s.store.Edit(ctx, room.ID, m.Seq, m.Author.ID, fmt.Sprintf("edited in step %d", i))
+			_, err = s.store.Edit(ctx, room.ID, m.Seq, m.Author.ID, 0, db.Text{Body: fmt.Sprintf("edited in step %d", i)})
 		case what < 16 && !m.Deleted():
 			deleted = append(deleted, m.Body)
 			_, err = s.store.Delete(ctx, room.ID, m.Seq, m.Author.ID)
@@ -146,7 +146,7 @@ func TestMemoryIsAlwaysWhatAFreshLookFinds(t *testing.T) {
 	}
 	// Too much at once for a list of changes.
 	for i := range db.MostChanges + 20 {
-		if _, err := s.store.Say(ctx, room.ID, people[0].ID, db.NewNonce(), fmt.Sprint(i)); err != nil {
+		if _, err := s.store.Say(ctx, room.ID, db.Post{AuthorID: people[0].ID, Nonce: db.NewNonce(), Text: db.Text{Body: fmt.Sprint(i)}}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -169,7 +169,7 @@ func TestPageInPiecesIsThePageAsRendered(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range 60 {
-		if _, err := s.store.Say(ctx, room.ID, people[i%len(people)].ID, db.NewNonce(), fmt.Sprint("message <", i, ">")); err != nil {
+		if _, err := s.store.Say(ctx, room.ID, db.Post{AuthorID: people[i%len(people)].ID, Nonce: db.NewNonce(), Text: db.Text{Body: fmt.Sprint("message <", i, ">")}}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -35,6 +35,11 @@ func (s *Server) roomChanges(ctx context.Context, roomID, after int64) (live.Bat
 	for _, m := range c.Messages {
 		batch.Pieces = append(batch.Pieces, s.messagePiece(c.Room, m))
 	}
+	for _, m := range c.Messages {
+		if m.Quotes > 0 {
+			batch.Pieces = append(batch.Pieces, s.quotePiece(c.Room, m))
+		}
+	}
 	for _, p := range c.People {
 		batch.Pieces = append(batch.Pieces, personPiece(c.Room, p))
 	}
@@ -57,12 +62,24 @@ func (s *Server) messagePiece(room chat.Room, m chat.Message) live.Piece {
 	return p
 }
 
-// personPiece shows a person's present nickname on all their messages.
+// quotePiece shows what became of a message wherever one that answers it quotes
+// it. It has no place of its own, and so comes behind those (live.Batch), which
+// may have been rendered earlier.
+func (s *Server) quotePiece(room chat.Room, m chat.Message) live.Piece {
+	p := live.Piece{Key: fmt.Sprintf("q-%d", m.Seq), Rev: m.Rev}
+	of := fmt.Sprintf(`#log [data-quote="%d"]`, m.Seq)
+	for _, l := range i18n.Langs {
+		html := s.html(views.Quoted(l, room, *chat.QuoteOf(m), m.MentionedNames()))
+		p.Changed = append(p.Changed, sse.Elements(of, datastar.ElementPatchModeInner, html))
+	}
+	return p
+}
+
+// personPiece shows a person's present nickname wherever it stands.
 func personPiece(room chat.Room, person chat.Person) live.Piece {
-	of := fmt.Sprintf(`#log [data-author="%d"] `, person.ID)
 	frame := append(
-		sse.Elements(of+".nickname", datastar.ElementPatchModeInner, templ.EscapeString(person.Nickname)),
-		sse.Elements(of+".seal", datastar.ElementPatchModeInner, templ.EscapeString(person.Initial()))...)
+		sse.Elements(fmt.Sprintf(`#log [data-name="%d"]`, person.ID), datastar.ElementPatchModeInner, templ.EscapeString(person.Nickname)),
+		sse.Elements(fmt.Sprintf(`#log [data-author="%d"] > .seal`, person.ID), datastar.ElementPatchModeInner, templ.EscapeString(person.Initial()))...)
 	return live.Piece{Key: fmt.Sprintf("p-%d", person.ID), Rev: room.Rev, Changed: same(frame)}
 }
 

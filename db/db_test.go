@@ -57,7 +57,7 @@ func (h *house) enter(nickname string) chat.Person {
 
 func (h *house) say(room int64, by chat.Person, body string) db.Said {
 	h.t.Helper()
-	said, err := h.Say(context.Background(), room, by.ID, db.NewNonce(), body)
+	said, err := h.Say(context.Background(), room, db.Post{AuthorID: by.ID, Nonce: db.NewNonce(), Text: db.Text{Body: body}})
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -98,7 +98,7 @@ func TestSimultaneousPostsAreNumberedWithoutGaps(t *testing.T) {
 		p := h.enter(fmt.Sprint("person ", i))
 		wg.Go(func() {
 			for n := range 25 {
-				if _, err := h.Say(context.Background(), 1, p.ID, db.NewNonce(), fmt.Sprintf("%d of %d", n, p.ID)); err != nil {
+				if _, err := h.Say(context.Background(), 1, db.Post{AuthorID: p.ID, Nonce: db.NewNonce(), Text: db.Text{Body: fmt.Sprintf("%d of %d", n, p.ID)}}); err != nil {
 					t.Error(err)
 				}
 			}
@@ -130,7 +130,7 @@ func TestTwoProgramsShareARoomsNumbers(t *testing.T) {
 		for range 8 {
 			wg.Go(func() {
 				for range 20 {
-					if _, err := h.Say(context.Background(), 1, ann.ID, db.NewNonce(), "x"); err != nil {
+					if _, err := h.Say(context.Background(), 1, db.Post{AuthorID: ann.ID, Nonce: db.NewNonce(), Text: db.Text{Body: "x"}}); err != nil {
 						t.Error(err)
 					}
 				}
@@ -168,7 +168,7 @@ func TestSameNoncesOnSeveralNodesAreStoredOnce(t *testing.T) {
 		for worker := range 4 {
 			wg.Go(func() {
 				for i := worker; i < posts; i += 4 {
-					said, err := node.Say(context.Background(), 1, ann.ID, nonces[i], fmt.Sprint(i))
+					said, err := node.Say(context.Background(), 1, db.Post{AuthorID: ann.ID, Nonce: nonces[i], Text: db.Text{Body: fmt.Sprint(i)}})
 					if err != nil {
 						t.Error(err)
 					}
@@ -198,26 +198,26 @@ func TestANonceBelongsToOneText(t *testing.T) {
 	ctx := context.Background()
 	ann := h.enter("Ann")
 	nonce := db.NewNonce()
-	said, err := h.Say(ctx, 1, ann.ID, nonce, "one")
+	said, err := h.Say(ctx, 1, db.Post{AuthorID: ann.ID, Nonce: nonce, Text: db.Text{Body: "one"}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := h.Say(ctx, 1, ann.ID, nonce, "two"); reason(err) != chat.NonceReused {
+	if _, err := h.Say(ctx, 1, db.Post{AuthorID: ann.ID, Nonce: nonce, Text: db.Text{Body: "two"}}); reason(err) != chat.NonceReused {
 		t.Errorf("another text: %v", err)
 	}
-	if _, err := h.Edit(ctx, 1, said.Seq, ann.ID, "two"); err != nil {
+	if _, err := h.Edit(ctx, 1, said.Seq, ann.ID, 0, db.Text{Body: "two"}); err != nil {
 		t.Fatal(err)
 	}
-	if again, err := h.Say(ctx, 1, ann.ID, nonce, "one"); err != nil || again.Seq != said.Seq {
+	if again, err := h.Say(ctx, 1, db.Post{AuthorID: ann.ID, Nonce: nonce, Text: db.Text{Body: "one"}}); err != nil || again.Seq != said.Seq {
 		t.Errorf("the text first said, after an edit: %v %v", again, err)
 	}
-	if _, err := h.Say(ctx, 1, ann.ID, nonce, "two"); reason(err) != chat.NonceReused {
+	if _, err := h.Say(ctx, 1, db.Post{AuthorID: ann.ID, Nonce: nonce, Text: db.Text{Body: "two"}}); reason(err) != chat.NonceReused {
 		t.Errorf("the edited text: %v", err)
 	}
 	if _, err := h.Delete(ctx, 1, said.Seq, ann.ID); err != nil {
 		t.Fatal(err)
 	}
-	if again, err := h.Say(ctx, 1, ann.ID, nonce, "anything"); err != nil || again.Seq != said.Seq {
+	if again, err := h.Say(ctx, 1, db.Post{AuthorID: ann.ID, Nonce: nonce, Text: db.Text{Body: "anything"}}); err != nil || again.Seq != said.Seq {
 		t.Errorf("after the deletion: %v %v", again, err)
 	}
 
@@ -226,7 +226,7 @@ func TestANonceBelongsToOneText(t *testing.T) {
 	results := make(chan error, 20)
 	for i := range 20 {
 		go func() {
-			_, err := h.Say(ctx, 1, ann.ID, nonce, fmt.Sprint(i%2))
+			_, err := h.Say(ctx, 1, db.Post{AuthorID: ann.ID, Nonce: nonce, Text: db.Text{Body: fmt.Sprint(i % 2)}})
 			results <- err
 		}()
 	}
@@ -258,7 +258,7 @@ func TestAPostWhoseCommitFailsIsNotAcknowledged(t *testing.T) {
 		for each row execute function refuse()`); err != nil {
 		t.Fatal(err)
 	}
-	if said, err := h.Say(context.Background(), 1, ann.ID, db.NewNonce(), "lost"); err == nil {
+	if said, err := h.Say(context.Background(), 1, db.Post{AuthorID: ann.ID, Nonce: db.NewNonce(), Text: db.Text{Body: "lost"}}); err == nil {
 		t.Fatalf("acknowledged as %v", said)
 	}
 }
@@ -274,7 +274,7 @@ func TestSameNonceIsStoredOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 40 {
 		wg.Go(func() {
-			said, err := h.Say(context.Background(), 1, ann.ID, nonce, "once")
+			said, err := h.Say(context.Background(), 1, db.Post{AuthorID: ann.ID, Nonce: nonce, Text: db.Text{Body: "once"}})
 			if err != nil {
 				t.Error(err)
 			}
@@ -289,7 +289,7 @@ func TestSameNonceIsStoredOnce(t *testing.T) {
 		t.Fatalf("answers %v, %d messages, said %d", seqs, len(page.Messages), page.Room.Said)
 	}
 	bob := h.enter("Bob")
-	if said, err := h.Say(context.Background(), 1, bob.ID, nonce, "another's"); err != nil || said.Seq != 2 {
+	if said, err := h.Say(context.Background(), 1, db.Post{AuthorID: bob.ID, Nonce: nonce, Text: db.Text{Body: "another's"}}); err != nil || said.Seq != 2 {
 		t.Fatalf("another person's same nonce: %v %v", said, err)
 	}
 }
@@ -306,7 +306,7 @@ func TestBadPostFailsAlone(t *testing.T) {
 			if i%10 == 3 {
 				body = "\x00 is not stored by Postgres"
 			}
-			if _, err := h.Say(context.Background(), 1, ann.ID, db.NewNonce(), body); err != nil {
+			if _, err := h.Say(context.Background(), 1, db.Post{AuthorID: ann.ID, Nonce: db.NewNonce(), Text: db.Text{Body: body}}); err != nil {
 				failed.Store(i, true)
 			}
 		})
@@ -331,7 +331,7 @@ func TestChangesAreOneRowForEachMessageInOrder(t *testing.T) {
 		h.say(1, ann, body)
 	}
 	for _, body := range []string{"uno", "eins", "一"} {
-		if _, err := h.Edit(ctx, 1, 1, ann.ID, body); err != nil {
+		if _, err := h.Edit(ctx, 1, 1, ann.ID, 0, db.Text{Body: body}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -387,13 +387,16 @@ func TestRefusedChangesTakeNoNumber(t *testing.T) {
 		do   func() error
 		want chat.Reason
 	}{
-		"edit another's":   {func() error { _, err := h.Edit(ctx, 1, 1, bob.ID, "x"); return err }, chat.NotYours},
+		"edit another's":   {func() error { _, err := h.Edit(ctx, 1, 1, bob.ID, 0, db.Text{Body: "x"}); return err }, chat.NotYours},
 		"delete another's": {func() error { _, err := h.Delete(ctx, 1, 1, bob.ID); return err }, chat.NotYours},
-		"edit unknown":     {func() error { _, err := h.Edit(ctx, 1, 9, ann.ID, "x"); return err }, chat.NoSuchMessage},
-		"unknown room":     {func() error { _, err := h.Edit(ctx, 99, 1, ann.ID, "x"); return err }, chat.NoSuchRoom},
-		"say nowhere":      {func() error { _, err := h.Say(ctx, 99, ann.ID, db.NewNonce(), "x"); return err }, chat.NoSuchRoom},
-		"not my room":      {func() error { _, err := h.ChangeRoom(ctx, 1, ann.ID, "x", ""); return err }, chat.NotYourRoom},
-		"same text":        {func() error { _, err := h.Edit(ctx, 1, 1, ann.ID, "mine"); return err }, ""},
+		"edit unknown":     {func() error { _, err := h.Edit(ctx, 1, 9, ann.ID, 0, db.Text{Body: "x"}); return err }, chat.NoSuchMessage},
+		"unknown room":     {func() error { _, err := h.Edit(ctx, 99, 1, ann.ID, 0, db.Text{Body: "x"}); return err }, chat.NoSuchRoom},
+		"say nowhere": {func() error {
+			_, err := h.Say(ctx, 99, db.Post{AuthorID: ann.ID, Nonce: db.NewNonce(), Text: db.Text{Body: "x"}})
+			return err
+		}, chat.NoSuchRoom},
+		"not my room": {func() error { _, err := h.ChangeRoom(ctx, 1, ann.ID, "x", ""); return err }, chat.NotYourRoom},
+		"same text":   {func() error { _, err := h.Edit(ctx, 1, 1, ann.ID, 0, db.Text{Body: "mine"}); return err }, ""},
 	} {
 		if got := reason(c.do()); got != c.want {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
@@ -572,7 +575,7 @@ func TestRenameWhilePosting(t *testing.T) {
 					if _, _, err := h.Rename(context.Background(), ann.ID, nick, 32); err != nil {
 						t.Error(err)
 					}
-				} else if _, err := h.Say(context.Background(), 1, ann.ID, db.NewNonce(), "x"); err != nil {
+				} else if _, err := h.Say(context.Background(), 1, db.Post{AuthorID: ann.ID, Nonce: db.NewNonce(), Text: db.Text{Body: "x"}}); err != nil {
 					t.Error(err)
 				}
 			}
@@ -729,7 +732,7 @@ func TestConcurrentPostsShareACommit(t *testing.T) {
 	answers := make(chan db.Said, posts)
 	for i := range posts {
 		go func() {
-			said, err := h.Say(context.Background(), 1, ann.ID, db.NewNonce(), fmt.Sprint(i))
+			said, err := h.Say(context.Background(), 1, db.Post{AuthorID: ann.ID, Nonce: db.NewNonce(), Text: db.Text{Body: fmt.Sprint(i)}})
 			if err != nil {
 				t.Error(err)
 			}

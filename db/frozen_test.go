@@ -24,7 +24,7 @@ func TestAFrozenNodeLetsGoOfTheRoom(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
-	if _, err := h.Say(ctx, 1, ann.ID, db.NewNonce(), "still possible"); err != nil {
+	if _, err := h.Say(ctx, 1, db.Post{AuthorID: ann.ID, Nonce: db.NewNonce(), Text: db.Text{Body: "still possible"}}); err != nil {
 		t.Errorf("nobody can speak: %v", err)
 	}
 	_, err = frozen.Exec(`select 1`)

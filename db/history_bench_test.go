@@ -98,7 +98,7 @@ func compareHistories(b *testing.B, short, long *db.Store) {
 		{"count what was missed", func(p place) error { _, _, err := p.SaidAfter(ctx, p.big, p.big.Rev/2); return err }},
 		{"rooms of the lobby", func(p place) error { _, err := p.Rooms(ctx, 100); return err }},
 		{"say", func(p place) error {
-			_, err := p.Say(ctx, p.room.ID, p.person, db.NewNonce(), typical)
+			_, err := p.Say(ctx, p.room.ID, db.Post{AuthorID: p.person, Nonce: db.NewNonce(), Text: db.Text{Body: typical}})
 			return err
 		}},
 	} {

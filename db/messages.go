@@ -4,12 +4,14 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 	"time"
 
 	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
 
 	"parlor/app/chat"
 )
@@ -23,37 +25,96 @@ const MostChanges = 200
 
 // messageRow is a message as the queries below select it.
 type messageRow struct {
-	RoomID    int64      `db:"room_id"`
-	Seq       int64      `db:"seq"`
-	Rev       int64      `db:"rev"`
-	Ordinal   int64      `db:"ordinal"`
-	AuthorID  int64      `db:"author_id"`
-	Nickname  string     `db:"nickname"`
-	Hue       int        `db:"hue"`
-	Body      string     `db:"body"`
-	First     bool       `db:"first"`
-	NewDay    bool       `db:"new_day"`
-	SaidAt    time.Time  `db:"said_at"`
-	EditedAt  *time.Time `db:"edited_at"`
-	DeletedAt *time.Time `db:"deleted_at"`
+	RoomID    int64         `db:"room_id"`
+	Seq       int64         `db:"seq"`
+	Rev       int64         `db:"rev"`
+	Ordinal   int64         `db:"ordinal"`
+	AuthorID  int64         `db:"author_id"`
+	Nickname  string        `db:"nickname"`
+	Hue       int           `db:"hue"`
+	Body      string        `db:"body"`
+	Emote     bool          `db:"emote"`
+	Version   int           `db:"version"`
+	First     bool          `db:"first"`
+	NewDay    bool          `db:"new_day"`
+	SaidAt    time.Time     `db:"said_at"`
+	EditedAt  *time.Time    `db:"edited_at"`
+	DeletedAt *time.Time    `db:"deleted_at"`
+	ThreadSeq sql.NullInt64 `db:"thread_seq"`
+	Quotes    int           `db:"quotes"`
+	Replies   int           `db:"replies"`
+	PinnedAt  *time.Time    `db:"pinned_at"`
+
+	// What belongs to a message is JSON, null where there is nothing.
+	Mentioned []byte `db:"mentioned_people"`
+	PinnedBy  []byte `db:"pinned_by_person"`
+	Parent    []byte `db:"parent"`
+	Reactions []byte `db:"all_reactions"`
+	Files     []byte `db:"all_files"`
+	Previews  []byte `db:"all_previews"`
 }
 
+// selectMessages reads messages with all that belongs to them in one query, and
+// so in one state. Most messages have nothing: then nothing is looked for.
 const selectMessages = `
-	select m.room_id, m.seq, m.rev, m.ordinal, m.author_id, p.nickname, p.hue, m.body,
-	       m.first, m.new_day, m.said_at, m.edited_at, m.deleted_at
-	from messages m join people p on p.id = m.author_id `
+	select m.room_id, m.seq, m.rev, m.ordinal, m.author_id, p.nickname, p.hue, m.body, m.emote, m.version,
+	       m.first, m.new_day, m.said_at, m.edited_at, m.deleted_at, m.thread_seq, m.quotes, m.replies, m.pinned_at,
+	       case when m.mentioned is not null or q.mentioned is not null then (
+	           select jsonb_agg(` + personJSON + `) from people x where x.id = any(m.mentioned || q.mentioned)
+	       ) end as mentioned_people,
+	       case when m.pinned_by is not null then (select ` + personJSON + ` from people x where x.id = m.pinned_by) end as pinned_by_person,
+	       case when q.seq is not null then jsonb_build_object(
+	           'Seq', q.seq, 'Body', left(q.body, 600), 'Files', q.files, 'Deleted', q.deleted_at is not null,
+	           'Author', (select ` + personJSON + ` from people x where x.id = q.author_id)
+	       ) end as parent,
+	       case when m.reactions > 0 then (
+	           select jsonb_agg(jsonb_build_object('Emoji', e.emoji, 'People', e.people) order by e.first) from (
+	               select y.emoji, min(y.id) as first, jsonb_agg(` + personJSON + ` order by y.id) as people
+	               from reactions y join people x on x.id = y.person_id
+	               where y.room_id = m.room_id and y.seq = m.seq group by y.emoji) as e
+	       ) end as all_reactions,
+	       case when m.files > 0 then (
+	           select jsonb_agg(jsonb_build_object('ID', f.id, 'Digest', f.digest, 'Name', f.name, 'Type', f.type, 'Size', f.size,
+	               'Width', f.width, 'Height', f.height) order by f.n)
+	           from files f where f.room_id = m.room_id and f.seq = m.seq
+	       ) end as all_files,
+	       case when m.previews > 0 then (
+	           select jsonb_agg(jsonb_build_object('ID', v.id, 'URL', v.url, 'Site', v.site, 'Title', v.title, 'Description', v.description,
+	               'ImageWidth', v.image_width, 'ImageHeight', v.image_height) order by w.n)
+	           from message_previews w join previews v on v.id = w.preview_id where w.room_id = m.room_id and w.seq = m.seq
+	       ) end as all_previews
+	from messages m join people p on p.id = m.author_id
+	left join messages q on q.room_id = m.room_id and q.seq = m.parent_seq `
 
-func toMessages(rows []messageRow) []chat.Message {
+const personJSON = `jsonb_build_object('ID', x.id, 'Nickname', x.nickname, 'Hue', x.hue)`
+
+func toMessages(rows []messageRow) ([]chat.Message, error) {
 	out := make([]chat.Message, len(rows))
 	for i, r := range rows {
-		out[i] = chat.Message{
+		m := chat.Message{
 			RoomID: r.RoomID, Seq: r.Seq, Rev: r.Rev, Ordinal: r.Ordinal,
 			Author: chat.Person{ID: r.AuthorID, Nickname: r.Nickname, Hue: r.Hue},
-			Body:   r.Body, First: r.First, NewDay: r.NewDay,
+			Body:   r.Body, Emote: r.Emote, Version: r.Version, First: r.First, NewDay: r.NewDay,
 			SaidAt: r.SaidAt, EditedAt: r.EditedAt, DeletedAt: r.DeletedAt,
+			ThreadSeq: r.ThreadSeq.Int64, Quotes: r.Quotes, Replies: r.Replies, PinnedAt: r.PinnedAt,
 		}
+		for _, part := range []struct {
+			json []byte
+			into any
+		}{
+			{r.Mentioned, &m.Mentioned}, {r.PinnedBy, &m.PinnedBy}, {r.Parent, &m.Parent},
+			{r.Reactions, &m.Reactions}, {r.Files, &m.Files}, {r.Previews, &m.Previews},
+		} {
+			if part.json == nil {
+				continue
+			}
+			if err := json.Unmarshal(part.json, part.into); err != nil {
+				return nil, fmt.Errorf("read what belongs to message %d of room %d: %w", r.Seq, r.RoomID, err)
+			}
+		}
+		out[i] = m
 	}
-	return out
+	return out, nil
 }
 
 // Place says which page of history is wanted. At most one field is set; none
@@ -163,8 +224,9 @@ func (s *Store) pageOf(ctx context.Context, room chat.Room, at Place) (Page, err
 	for i := len(olderRows) - 1; i >= 0; i-- {
 		rows = append(rows, olderRows[i])
 	}
-	page.Messages = toMessages(append(rows, newerRows...))
-	return page, nil
+	var err error
+	page.Messages, err = toMessages(append(rows, newerRows...))
+	return page, err
 }
 
 // Window reads the messages from one seq to another, both included, at most
@@ -176,7 +238,11 @@ func (s *Store) Window(ctx context.Context, room chat.Room, from, to int64, most
 		var rows []messageRow
 		err := s.DB.SelectContext(ctx, &rows, selectMessages+
 			`where m.room_id = $1 and m.seq between $2 and $3 order by m.seq limit $4`, room.ID, from, to, most)
-		page = Page{Room: room, Messages: toMessages(rows)}
+		if err != nil {
+			return err
+		}
+		page = Page{Room: room}
+		page.Messages, err = toMessages(rows)
 		return err
 	})
 	if err != nil {
@@ -200,7 +266,11 @@ func (s *Store) Message(ctx context.Context, roomID, seq int64) (chat.Message, e
 	if len(rows) == 0 {
 		return chat.Message{}, chat.Refuse(chat.NotFound, chat.NoSuchMessage)
 	}
-	return toMessages(rows)[0], nil
+	messages, err := toMessages(rows)
+	if err != nil {
+		return chat.Message{}, err
+	}
+	return messages[0], nil
 }
 
 // Changes is what happened in a room after a number.
@@ -271,7 +341,9 @@ func (s *Store) Changes(ctx context.Context, roomID, after int64) (Changes, erro
 			out.TooMany = true
 			return nil
 		}
-		out.Messages = toMessages(rows)
+		if out.Messages, err = toMessages(rows); err != nil {
+			return err
+		}
 		for _, p := range people {
 			out.People = append(out.People, p.person())
 		}
@@ -311,28 +383,100 @@ func (s *Store) SaidAfter(ctx context.Context, room chat.Room, after int64) (cou
 // What holds the room's lock is prepared, to hold it shortly.
 const nextRevSQL = `update rooms set rev = rev + 1 where id = $1 returning rev`
 
-const editSQL = `update messages set body = $3, edited_at = $4, rev = $5 where room_id = $1 and seq = $2`
+const keepVersionSQL = `
+	insert into message_versions (room_id, seq, version, body, mentioned, written_at)
+	select room_id, seq, version, body, mentioned, coalesce(edited_at, said_at) from messages where room_id = $1 and seq = $2`
 
-const removeSQL = `
-	update messages set body = '', said_sum = null, edited_at = null, deleted_at = $3, rev = $4
+const editSQL = `
+	update messages set body = $3, edited_at = $4, rev = $5, version = version + 1, mentioned = $6, terms = $7::tsvector
 	where room_id = $1 and seq = $2`
 
+// Who was called by an earlier text already is not called again.
+const callSQL = `
+	insert into mentions (person_id, room_id, seq, reason, said_at)
+	select distinct on (x.person_id) x.person_id, $1, $2, x.reason, $5
+	from unnest($3::bigint[], $4::text[]) as x(person_id, reason) where x.person_id <> $6
+	order by x.person_id, x.reason = 'mention' desc
+	on conflict (person_id, room_id, seq) do nothing`
+
+const uncallSQL = `delete from mentions where room_id = $1 and seq = $2 and reason = 'mention' and not person_id = any($3)`
+
+const removeSQL = `
+	update messages set body = '', said_sum = null, edited_at = null, deleted_at = $3, rev = $4, mentioned = null, terms = null,
+	       reactions = 0, files = 0, previews = 0, pinned_at = null, pinned_by = null
+	where room_id = $1 and seq = $2`
+
+// What belongs to a message goes with it. Files that no message has any more
+// are taken off the disk by package app.
+var purgeSQL = []string{
+	`delete from message_versions where room_id = $1 and seq = $2`,
+	`delete from reactions where room_id = $1 and seq = $2`,
+	`delete from mentions where room_id = $1 and seq = $2`,
+	`delete from files where room_id = $1 and seq = $2`,
+	`delete from message_previews where room_id = $1 and seq = $2`,
+	`delete from saved where room_id = $1 and seq = $2`,
+}
+
 // Edit gives the author's message another text and returns the room's new
-// number. A text equal to the present one changes nothing: the number is 0.
-func (s *Store) Edit(ctx context.Context, roomID, seq, personID int64, body string) (rev int64, err error) {
-	return s.changeMessage(ctx, roomID, seq, personID, func(tx *sqlx.Tx, rev int64, old messageRow) (bool, error) {
-		if old.Body == body {
+// number. version is the one that the author saw: if the message has another
+// one now it is a Conflict; 0 takes any. A text equal to the present one changes
+// nothing: the number is 0.
+func (s *Store) Edit(ctx context.Context, roomID, seq, personID int64, version int, text Text) (rev int64, err error) {
+	people, reasons, named := []int64{}, []string{}, []int64{}
+	for _, m := range text.Mentions {
+		people, reasons = append(people, m.PersonID), append(reasons, m.reason())
+		if !m.Here {
+			named = append(named, m.PersonID)
+		}
+	}
+	return s.changeMessage(ctx, roomID, seq, func(tx *sqlx.Tx, rev int64, old chat.Message) (bool, error) {
+		if err := changeable(old, personID); err != nil {
+			return false, err
+		}
+		if old.Body == text.Body {
 			return false, nil
 		}
-		_, err := tx.StmtxContext(ctx, s.edit).ExecContext(ctx, roomID, seq, body, s.now(), rev)
+		if version != 0 && version != old.Version {
+			return false, chat.Refuse(chat.Conflict, chat.EditConflict)
+		}
+		if _, err := tx.ExecContext(ctx, keepVersionSQL, roomID, seq); err != nil {
+			return false, fmt.Errorf("keep the earlier text: %w", err)
+		}
+		var mentioned any
+		if len(named) > 0 {
+			mentioned = pq.Array(named)
+		}
+		terms := sql.NullString{String: text.Terms, Valid: text.Terms != ""}
+		if _, err := tx.StmtxContext(ctx, s.edit).ExecContext(ctx, roomID, seq, text.Body, s.now(), rev, mentioned, terms); err != nil {
+			return false, err
+		}
+		if _, err := tx.ExecContext(ctx, uncallSQL, roomID, seq, pq.Array(named)); err != nil {
+			return false, fmt.Errorf("forget who is not mentioned any more: %w", err)
+		}
+		if len(people) == 0 {
+			return true, nil
+		}
+		if _, err := tx.ExecContext(ctx, callSQL, roomID, seq, pq.Array(people), pq.Array(reasons), s.now(), personID); err != nil {
+			return false, fmt.Errorf("note who is mentioned: %w", err)
+		}
+		_, err := tx.ExecContext(ctx, `insert into memberships (room_id, person_id) select $1, unnest($2::bigint[]) on conflict do nothing`,
+			roomID, pq.Array(people))
 		return true, err
 	})
 }
 
-// Delete leaves a tombstone where the author's message was. Its text is gone
-// from the database with the commit.
+// Delete leaves a tombstone where the author's message was. Its text, and all
+// that belongs to it, is gone from the database with the commit.
 func (s *Store) Delete(ctx context.Context, roomID, seq, personID int64) (rev int64, err error) {
-	rev, err = s.changeMessage(ctx, roomID, seq, personID, func(tx *sqlx.Tx, rev int64, _ messageRow) (bool, error) {
+	rev, err = s.changeMessage(ctx, roomID, seq, func(tx *sqlx.Tx, rev int64, old chat.Message) (bool, error) {
+		if err := changeable(old, personID); err != nil {
+			return false, err
+		}
+		for _, purge := range purgeSQL {
+			if _, err := tx.ExecContext(ctx, purge, roomID, seq); err != nil {
+				return false, fmt.Errorf("purge by %q: %w", purge, err)
+			}
+		}
 		_, err := tx.StmtxContext(ctx, s.remove).ExecContext(ctx, roomID, seq, s.now(), rev)
 		return true, err
 	})
@@ -343,10 +487,22 @@ func (s *Store) Delete(ctx context.Context, roomID, seq, personID int64) (rev in
 	return rev, err
 }
 
-// changeMessage takes the room's next number, checks that the person may
-// change the message, and runs the change, all under the room's lock.
-func (s *Store) changeMessage(ctx context.Context, roomID, seq, personID int64,
-	change func(tx *sqlx.Tx, rev int64, old messageRow) (changed bool, err error),
+// changeable refuses to change another's message, or one that is deleted.
+func changeable(m chat.Message, personID int64) error {
+	if m.Author.ID != personID {
+		return chat.Refuse(chat.NotAllowed, chat.NotYours)
+	}
+	if m.Deleted() {
+		return chat.Refuse(chat.Conflict, chat.MessageDeleted)
+	}
+	return nil
+}
+
+// changeMessage takes the room's next number and runs a change of a message
+// under the room's lock. A change that changed nothing, or fails, takes no
+// number: then it is 0.
+func (s *Store) changeMessage(ctx context.Context, roomID, seq int64,
+	change func(tx *sqlx.Tx, rev int64, old chat.Message) (changed bool, err error),
 ) (rev int64, err error) {
 	unchanged := errors.New("nothing changed")
 	err = s.inTx(ctx, func(tx *sqlx.Tx) error {
@@ -356,21 +512,18 @@ func (s *Store) changeMessage(ctx context.Context, roomID, seq, personID int64,
 		} else if err != nil {
 			return err
 		}
-		var old messageRow
-		err = tx.StmtxContext(ctx, s.message).GetContext(ctx, &old, roomID, seq)
-		if errors.Is(err, sql.ErrNoRows) {
-			return chat.Refuse(chat.NotFound, chat.NoSuchMessage)
-		} else if err != nil {
+		var rows []messageRow
+		if err := tx.StmtxContext(ctx, s.message).SelectContext(ctx, &rows, roomID, seq); err != nil {
 			return err
 		}
-		m := toMessages([]messageRow{old})[0]
-		if m.Author.ID != personID {
-			return chat.Refuse(chat.NotAllowed, chat.NotYours)
+		if len(rows) == 0 {
+			return chat.Refuse(chat.NotFound, chat.NoSuchMessage)
 		}
-		if m.Deleted() {
-			return chat.Refuse(chat.Conflict, chat.MessageDeleted)
+		old, err := toMessages(rows)
+		if err != nil {
+			return err
 		}
-		changed, err := change(tx, rev, old)
+		changed, err := change(tx, rev, old[0])
 		if err == nil && !changed {
 			return unchanged // roll the number back
 		}

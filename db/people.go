@@ -24,10 +24,11 @@ type personRow struct {
 	Nickname string `db:"nickname"`
 	Hue      int    `db:"hue"`
 	Renames  int    `db:"renames"`
+	Status   string `db:"status"`
 }
 
 func (p personRow) person() chat.Person {
-	return chat.Person{ID: p.ID, Nickname: p.Nickname, Hue: p.Hue, Renames: p.Renames}
+	return chat.Person{ID: p.ID, Nickname: p.Nickname, Hue: p.Hue, Renames: p.Renames, Status: p.Status}
 }
 
 // Enter makes a person with the nickname. When it is taken, or looks like one
@@ -95,7 +96,7 @@ func (s *Store) Rename(ctx context.Context, personID int64, nick chat.Nickname, 
 		}
 		if err := tx.GetContext(ctx, &row, `
 			update people set nickname = $2, folded = $3, skeleton = $4, renames = renames + 1
-			where id = $1 returning id, nickname, hue, renames`,
+			where id = $1 returning id, nickname, hue, renames, status`,
 			personID, nick.Shown, nick.Folded, nick.Skeleton); err != nil {
 			return err
 		}

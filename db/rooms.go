@@ -3,6 +3,7 @@ package db
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -26,15 +27,16 @@ type roomRow struct {
 	Said       int64         `db:"said"`
 	LastSeq    int64         `db:"last_seq"`
 	LastSaidAt time.Time     `db:"last_said_at"`
+	Previews   bool          `db:"previews"`
 }
 
-const roomColumns = `r.id, r.slug, r.name, r.topic, r.maker_id, r.rev, r.about_rev, r.said, r.last_seq, r.last_said_at,
+const roomColumns = `r.id, r.slug, r.name, r.topic, r.maker_id, r.rev, r.about_rev, r.said, r.last_seq, r.last_said_at, r.previews,
 	(select epoch from house where only_row) as epoch`
 
 func (r roomRow) room() chat.Room {
 	return chat.Room{
 		ID: r.ID, Slug: r.Slug, Name: r.Name, Topic: r.Topic, MakerID: r.MakerID.Int64,
-		Epoch: r.Epoch, Rev: r.Rev, AboutRev: r.AboutRev, Said: r.Said, LastSeq: r.LastSeq, LastSaidAt: r.LastSaidAt,
+		Epoch: r.Epoch, Rev: r.Rev, AboutRev: r.AboutRev, Said: r.Said, LastSeq: r.LastSeq, LastSaidAt: r.LastSaidAt, Previews: r.Previews,
 	}
 }
 
@@ -88,11 +90,14 @@ func (s *Store) glances(ctx context.Context, which string, arg any) ([]chat.Glan
 		roomRow
 		LastAuthor sql.NullString `db:"last_author"`
 		LastBody   sql.NullString `db:"last_body"`
+		LastNames  []byte         `db:"last_names"`
+		LastFiles  int            `db:"last_files"`
 	}
 	err := again(ctx, func() error {
 		rows = rows[:0]
 		return s.DB.SelectContext(ctx, &rows, `
-			select `+roomColumns+`, p.nickname as last_author, left(m.body, 200) as last_body
+			select `+roomColumns+`, p.nickname as last_author, left(m.body, 300) as last_body, coalesce(m.files, 0) as last_files,
+			       case when m.mentioned is not null then (select jsonb_agg(`+personJSON+`) from people x where x.id = any(m.mentioned)) end as last_names
 			from rooms r
 			left join messages m on m.room_id = r.id and m.seq = r.last_seq and m.deleted_at is null
 			left join people p on p.id = m.author_id `+which, arg)
@@ -102,7 +107,12 @@ func (s *Store) glances(ctx context.Context, which string, arg any) ([]chat.Glan
 	}
 	out := make([]chat.Glance, len(rows))
 	for i, r := range rows {
-		out[i] = chat.Glance{Room: r.room(), LastAuthor: r.LastAuthor.String, LastBody: r.LastBody.String}
+		out[i] = chat.Glance{Room: r.room(), LastAuthor: r.LastAuthor.String, LastBody: r.LastBody.String, LastFiles: r.LastFiles}
+		if r.LastNames != nil {
+			if err := json.Unmarshal(r.LastNames, &out[i].LastNames); err != nil {
+				return nil, fmt.Errorf("list rooms: read who is named in room %d: %w", r.ID, err)
+			}
+		}
 	}
 	return out, nil
 }

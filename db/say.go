@@ -1,7 +1,10 @@
 package db
 
 import (
+	"cmp"
 	"context"
+	"crypto/sha256"
+	"database/sql"
 	"fmt"
 	"sync"
 	"time"
@@ -18,11 +21,55 @@ type Said struct {
 	Rev int64 // the room's number after the commit that holds the message
 }
 
+// Text is what a message says, ready to be stored.
+type Text struct {
+	Body string // with people as chat.Mention writes them
+	// Mentions are the people whom the text calls.
+	Mentions []Mention
+	// Terms are what it is found by: a tsvector as Postgres reads it.
+	Terms string
+}
+
+// Mention is somebody whose attention is wanted.
+type Mention struct {
+	PersonID int64
+	// Here says that everybody who was in the room is called, not by name.
+	Here bool
+}
+
+func (m Mention) reason() string {
+	if m.Here {
+		return "here"
+	}
+	return "mention"
+}
+
+// Post is a message that is to be said.
+type Post struct {
+	AuthorID int64
+	Nonce    string // a canonical UUID
+	Text
+	Emote     bool
+	ParentSeq int64   // the message it answers, which the caller has seen; or 0
+	Files     []int64 // that its author brought to the room before
+	// Typed is the text as it was typed, by which a repeated post is told from
+	// another one: what it is made of may be called otherwise the next time.
+	Typed string
+}
+
+// sum is the same for the same post.
+func (p Post) sum() []byte {
+	what := cmp.Or(p.Typed, p.Body)
+	if p.Emote || p.ParentSeq != 0 || len(p.Files) > 0 { // \x00 is in no text
+		what = fmt.Sprintf("%s\x00%t %d %v", what, p.Emote, p.ParentSeq, p.Files)
+	}
+	sum := sha256.Sum256([]byte(what))
+	return sum[:]
+}
+
 // pendingSay is one post that waits for its room's next batch.
 type pendingSay struct {
-	authorID int64
-	nonce    string
-	body     string
+	Post
 
 	said Said
 	err  error
@@ -46,8 +93,8 @@ const MostPerBatch = 256
 // the same nonce with the same text returns the first answer again, with
 // another text a Conflict. So a post whose answer was lost is simply
 // repeated. When ctx ends first the message may be stored nevertheless.
-func (s *Store) Say(ctx context.Context, roomID, authorID int64, nonce, body string) (Said, error) {
-	p := &pendingSay{authorID: authorID, nonce: nonce, body: body, done: make(chan struct{})}
+func (s *Store) Say(ctx context.Context, roomID int64, post Post) (Said, error) {
+	p := &pendingSay{Post: post, done: make(chan struct{})}
 	s.says.mu.Lock()
 	_, running := s.says.waiting[roomID]
 	s.says.waiting[roomID] = append(s.says.waiting[roomID], p)
@@ -104,9 +151,9 @@ func (s *Store) commitSays(roomID int64) {
 	}
 }
 
-// The function say is in migration 00003: one statement, so one trip to the
+// The function say is in migration 00005: one statement, so one trip to the
 // server, and its own transaction.
-const saySQL = `select at_seq, at_rev, reused from say($1, $2, $3, $4, $5, $6)`
+const saySQL = `select at_seq, at_rev, reused from say($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`
 
 // sayBatch stores posts of one room in one transaction. Posts that fail for a
 // reason of their own get their err; a returned error concerns all.
@@ -117,11 +164,27 @@ func (s *Store) sayBatch(roomID int64, batch []*pendingSay) error {
 	// Not the context of any one request: the commit belongs to all of them.
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	authors, nonces, bodies := make([]int64, len(batch)), make([]string, len(batch)), make([]string, len(batch))
+	n := len(batch)
+	authors, nonces, sums, bodies := make([]int64, n), make([]string, n), make([][]byte, n), make([]string, n)
+	emotes, parents, terms := make([]bool, n), make([]sql.NullInt64, n), make([]sql.NullString, n)
+	mentionPosts, mentionPeople, mentionReasons := []int64{}, []int64{}, []string{}
+	filePosts, fileIDs := []int64{}, []int64{}
 	for i, p := range batch {
-		authors[i], nonces[i], bodies[i] = p.authorID, p.nonce, p.body
+		authors[i], nonces[i], sums[i], bodies[i] = p.AuthorID, p.Nonce, p.sum(), p.Body
+		emotes[i] = p.Emote
+		parents[i] = sql.NullInt64{Int64: p.ParentSeq, Valid: p.ParentSeq != 0}
+		terms[i] = sql.NullString{String: p.Terms, Valid: p.Terms != ""}
+		for _, m := range p.Mentions {
+			mentionPosts, mentionPeople = append(mentionPosts, int64(i+1)), append(mentionPeople, m.PersonID)
+			mentionReasons = append(mentionReasons, m.reason())
+		}
+		for _, id := range p.Files {
+			filePosts, fileIDs = append(filePosts, int64(i+1)), append(fileIDs, id)
+		}
 	}
-	rows, err := s.say.QueryContext(ctx, roomID, s.now(), groupGap, pq.Array(authors), pq.Array(nonces), pq.Array(bodies))
+	rows, err := s.say.QueryContext(ctx, roomID, s.now(), groupGap, pq.Array(authors), pq.Array(nonces), pq.Array(sums),
+		pq.Array(bodies), pq.Array(emotes), pq.Array(parents), pq.Array(terms),
+		pq.Array(mentionPosts), pq.Array(mentionPeople), pq.Array(mentionReasons), pq.Array(filePosts), pq.Array(fileIDs))
 	if err != nil {
 		return err
 	}

@@ -66,7 +66,7 @@ func BenchmarkSay(b *testing.B) {
 						var mine []time.Duration
 						for left.Add(-1) >= 0 {
 							at := time.Now()
-							if _, err := s.Say(context.Background(), room.ID, people[i].ID, db.NewNonce(), typical); err != nil {
+							if _, err := s.Say(context.Background(), room.ID, db.Post{AuthorID: people[i].ID, Nonce: db.NewNonce(), Text: db.Text{Body: typical}}); err != nil {
 								b.Error(err)
 								return
 							}

@@ -51,8 +51,8 @@ const (
 
 const visitSQL = `
 	select q.n, coalesce(r.id, 0), coalesce(r.slug, ''), coalesce(r.name, ''), coalesce(r.topic, ''), coalesce(r.maker_id, 0),
-	       coalesce(r.rev, 0), coalesce(r.about_rev, 0), coalesce(r.said, 0), coalesce(r.last_seq, 0), r.last_said_at,
-	       coalesce(x.day, 0), coalesce(p.id, 0), coalesce(p.nickname, ''), coalesce(p.hue, 0), coalesce(p.renames, 0),
+	       coalesce(r.rev, 0), coalesce(r.about_rev, 0), coalesce(r.said, 0), coalesce(r.last_seq, 0), r.last_said_at, coalesce(r.previews, false),
+	       coalesce(x.day, 0), coalesce(p.id, 0), coalesce(p.nickname, ''), coalesce(p.hue, 0), coalesce(p.renames, 0), coalesce(p.status, ''),
 	       (select epoch from house)
 	from unnest($1::text[], $2::bytea[]) with ordinality as q(slug, token_hash, n)
 	left join room_slugs s on s.slug = q.slug
@@ -141,8 +141,8 @@ func (s *Store) visitBatch(batch []*pendingVisit) error {
 		var p chat.Person
 		var lastSaidAt sql.Null[time.Time]
 		r := &v.Room
-		if err := rows.Scan(&n, &r.ID, &r.Slug, &r.Name, &r.Topic, &r.MakerID, &r.Rev, &r.AboutRev, &r.Said, &r.LastSeq, &lastSaidAt,
-			&v.Day, &p.ID, &p.Nickname, &p.Hue, &p.Renames, &r.Epoch); err != nil {
+		if err := rows.Scan(&n, &r.ID, &r.Slug, &r.Name, &r.Topic, &r.MakerID, &r.Rev, &r.AboutRev, &r.Said, &r.LastSeq, &lastSaidAt, &r.Previews,
+			&v.Day, &p.ID, &p.Nickname, &p.Hue, &p.Renames, &p.Status, &r.Epoch); err != nil {
 			return err
 		}
 		r.LastSaidAt = lastSaidAt.V

@@ -1,7 +1,8 @@
 // Package static holds what the browser loads beside pages: the style sheet,
 // our own small ES modules, icons, and the Datastar client. Each is embedded,
-// compressed once at start, and served under a URL that carries a hash of its
-// content, so that a browser asks for it once and never again.
+// minified and compressed once at start, and served under a URL that carries a
+// hash of its content, so that a browser asks for it once and never again. The
+// style sheet is one, of all files in styles.
 package static
 
 import (
@@ -19,6 +20,10 @@ import (
 	"path"
 	"strings"
 	"sync"
+
+	"github.com/tdewolff/minify/v2"
+	"github.com/tdewolff/minify/v2/css"
+	"github.com/tdewolff/minify/v2/js"
 )
 
 //go:generate go run ./fetch
@@ -26,14 +31,17 @@ import (
 // The Datastar client is not committed: go generate copies it here. Without
 // it the program still builds, and Check says what to run.
 //
-//go:embed *.css *.js *.svg
+//go:embed styles/*.css *.js *.svg
 var files embed.FS
 
 // Prefix is where the server mounts Handler.
 const Prefix = "/static/"
 
-// Datastar is the name of the browser client.
-const Datastar = "datastar.js"
+// Datastar is the name of the browser client, Styles that of the style sheet.
+const (
+	Datastar = "datastar.js"
+	Styles   = "parlor.css"
+)
 
 type file struct {
 	name, hash  string
@@ -41,20 +49,44 @@ type file struct {
 	body, gzip  []byte
 }
 
-var load = sync.OnceValue(func() map[string]*file {
+var load = sync.OnceValue(func() map[string]*file { return read(files) })
+
+// read makes what is served of what is in a folder.
+func read(from fs.FS) map[string]*file {
 	all := make(map[string]*file)
-	names, _ := fs.Glob(files, "*") // the pattern is right
-	for _, name := range names {
-		body, err := files.ReadFile(name)
-		if err != nil || strings.HasSuffix(name, ".go") {
-			continue
+	var styles []byte
+	for _, pattern := range []string{"*.js", "*.svg", "styles/*.css"} {
+		names, _ := fs.Glob(from, pattern) // the pattern is right
+		for _, name := range names {
+			body, err := fs.ReadFile(from, name)
+			switch {
+			case err != nil: // embedded files can be read; of a folder, one may be gone by now
+			case path.Ext(name) == ".css":
+				styles = append(append(styles, body...), '\n')
+			default:
+				all[name] = newFile(name, body)
+			}
 		}
-		all[name] = newFile(name, body)
 	}
+	all[Styles] = newFile(Styles, styles)
 	return all
-})
+}
+
+// minified drops what is for people only. What can't be read stays as it is:
+// the browser will say what is wrong with it.
+func minified(name string, body []byte) []byte {
+	m := minify.New()
+	m.AddFunc(".css", css.Minify)
+	m.AddFunc(".js", js.Minify)
+	small, err := m.Bytes(path.Ext(name), body)
+	if err != nil || name == Datastar { // the client comes minified
+		return body
+	}
+	return small
+}
 
 func newFile(name string, body []byte) *file {
+	body = minified(name, body)
 	sum := sha256.Sum256(body)
 	f := &file{name: name, hash: hex.EncodeToString(sum[:5]), body: body, contentType: mime.TypeByExtension(path.Ext(name))}
 	if path.Ext(name) == ".js" {
@@ -105,8 +137,8 @@ func Handler(dev string, missing http.Handler) http.Handler {
 		h := w.Header()
 		h.Set("Cache-Control", "public, max-age=31536000, immutable")
 		if dev != "" {
-			if body, err := os.ReadFile(path.Join(dev, name)); err == nil {
-				f = newFile(name, body)
+			if now := read(os.DirFS(dev))[name]; now != nil {
+				f = now
 			}
 			h.Set("Cache-Control", "no-cache")
 		} else if hash != f.hash {

@@ -75,6 +75,6 @@ func BenchmarkMarkup(b *testing.B) {
 	b.ReportAllocs()
 	b.SetBytes(int64(len(typicalBody)))
 	for b.Loop() {
-		markup.HTML(typicalBody)
+		markup.HTML(typicalBody, nil)
 	}
 }

@@ -19,6 +19,7 @@ import (
 
 	"parlor/app/chat"
 	"parlor/app/i18n"
+	"parlor/app/markup"
 )
 
 // Page is what every whole page needs to know.
@@ -104,6 +105,11 @@ func messageURL(r chat.Room, seq int64) string {
 	return roomURL(r) + "/messages/" + id(seq)
 }
 
+// fileURL is where a file is downloaded from.
+func fileURL(r chat.Room, f chat.File) string {
+	return roomURL(r) + "/files/" + id(f.ID) + "/" + url.PathEscape(f.Name)
+}
+
 func permalink(r chat.Room, seq int64) string {
 	return messageURL(r, seq) + "#m-" + id(seq)
 }
@@ -120,8 +126,14 @@ func messageClass(m chat.Message) string {
 	if m.Deleted() {
 		class += " deleted"
 	}
+	if m.Emote {
+		class += " emote"
+	}
 	return class
 }
+
+// bodyHTML is what the message says.
+func bodyHTML(m chat.Message) string { return markup.HTML(m.Body, m.MentionedNames()) }
 
 // clock is the time of day in UTC; static/room.js writes the reader's own.
 func clock(t time.Time) string { return t.UTC().Format("15:04") }
@@ -142,7 +154,8 @@ func day(l i18n.Lang, m chat.Message) string {
 }
 
 // excerpt is the beginning of a message on one line.
-func excerpt(body string) string {
+func excerpt(body string, names map[int64]string) string {
+	body = markup.Text(body, names)
 	line := strings.Join(strings.Fields(body), " ")
 	if runes := []rune(line); len(runes) > 120 {
 		return string(runes[:120]) + "…"

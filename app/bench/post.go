@@ -109,7 +109,7 @@ func (s *singles) close() {
 
 func (s *singles) measure(ctx context.Context, b *bench) (sample, error) {
 	l, err := drive(ctx, len(s.stores), b.each, func(ctx context.Context, client int) error {
-		_, err := s.stores[client].Say(ctx, s.room.ID, s.people[client].ID, db.NewNonce(), typical(client))
+		_, err := s.stores[client].Say(ctx, s.room.ID, db.Post{AuthorID: s.people[client].ID, Nonce: db.NewNonce(), Text: db.Text{Body: typical(client)}})
 		return err
 	})
 	return l.posted(), err

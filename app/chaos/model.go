@@ -32,7 +32,8 @@ type article struct {
 
 var (
 	tailSelector    = regexp.MustCompile(`^#log\.tail(:not\(:has\(> #m-(\d+)\)\))?$`)
-	authorSelector  = regexp.MustCompile(`^#log \[data-author="(\d+)"\] \.(nickname|seal)$`)
+	nameSelector    = regexp.MustCompile(`^#log \[data-name="(\d+)"\]$`)
+	besideSelector  = regexp.MustCompile(`^#log \[data-(author="\d+"\] > \.seal|quote="\d+"\])$`) // nothing that is checked
 	messageSelector = regexp.MustCompile(`^#m-\d+$`)
 )
 
@@ -95,14 +96,13 @@ func (m *model) patch(selector, mode, elements string) {
 			return
 		}
 		m.complain("no log in what replaces %s", selector)
-	case mode == "inner" && authorSelector.MatchString(selector):
-		if part := authorSelector.FindStringSubmatch(selector); part[2] == "nickname" {
-			for i := range m.log {
-				if m.log[i].author == part[1] {
-					m.log[i].Nickname = tidy(html.UnescapeString(elements))
-				}
+	case mode == "inner" && nameSelector.MatchString(selector):
+		for i := range m.log {
+			if m.log[i].author == nameSelector.FindStringSubmatch(selector)[1] {
+				m.log[i].Nickname = tidy(html.UnescapeString(elements))
 			}
 		}
+	case mode == "inner" && besideSelector.MatchString(selector):
 	case selector != "" && !strings.Contains(selector, "#log") && !strings.Contains(selector, "#history") && !strings.Contains(elements, `id="m-`):
 		// Some other part of the page.
 	default:

@@ -3,7 +3,11 @@
 // nothing else of this program, so everything else may speak it.
 package chat
 
-import "time"
+import (
+	"slices"
+	"strconv"
+	"time"
+)
 
 // Person is somebody who took a nickname. Messages point to the person and
 // are always shown under the present nickname.
@@ -16,6 +20,9 @@ type Person struct {
 	// Renames counts how often the person took another nickname: of two that
 	// are told, the one with more is the newer. The author of a message has 0.
 	Renames int
+	// Status is a line that the person shows beside the nickname; in a message
+	// it is not known.
+	Status string
 }
 
 // Room is a place to talk.
@@ -41,13 +48,17 @@ type Room struct {
 	// LastSaidAt is when the newest message was said; for an empty room,
 	// when the room was made.
 	LastSaidAt time.Time
+	// Previews says that links are looked up and shown with title and picture.
+	Previews bool
 }
 
 // Glance is a room as a list of rooms shows it: with its newest message.
 type Glance struct {
 	Room
-	LastAuthor string // "" when nothing was said, or the newest was deleted
-	LastBody   string // its beginning, as typed
+	LastAuthor string   // "" when nothing was said, or the newest was deleted
+	LastBody   string   // its beginning, with people as Mention writes them
+	LastNames  []Person // those people
+	LastFiles  int      // how many files came with it
 }
 
 // CanChange tells whether the person may change the room's name and topic.
@@ -62,12 +73,17 @@ type Message struct {
 	// the room and its permalink. It never changes.
 	Seq int64
 	// Rev is the room's number of the message's latest change; equal to Seq
-	// until the message is edited or deleted.
+	// until something about the message changes.
 	Rev int64
 	// Ordinal counts the room's messages: the first one has 1.
 	Ordinal int64
 	Author  Person
-	Body    string // as typed; empty when deleted
+	// Body is as typed, with people as Mention writes them; empty when deleted.
+	Body string
+	// Emote says that the author tells what they do, in the third person.
+	Emote bool
+	// Version counts the texts that the message had, from 1.
+	Version int
 	// First says that the message begins a group: it has another author than
 	// the one before, or comes five minutes later, or on another day (UTC).
 	First bool
@@ -76,6 +92,123 @@ type Message struct {
 	SaidAt    time.Time
 	EditedAt  *time.Time
 	DeletedAt *time.Time // set: a tombstone stands in its place
+
+	// Mentioned are the people in Body, and in Parent's.
+	Mentioned []Person
+	Parent    *Quote // what it answers, or nil
+	// ThreadSeq is the message with which the thread began that it belongs to;
+	// 0: it answers nothing.
+	ThreadSeq int64
+	Quotes    int // how many messages answer it
+	Replies   int // how many messages are in the thread that began with it
+	Reactions []Reaction
+	Files     []File
+	Previews  []Preview
+	PinnedAt  *time.Time
+	PinnedBy  Person
+}
+
+// Quote is a message as one that answers it shows it.
+type Quote struct {
+	Seq     int64
+	Author  Person
+	Body    string // its beginning
+	Files   int    // that belong to it
+	Deleted bool
+}
+
+// Reaction is one emoji under a message, with everybody who gave it, the first
+// one first.
+type Reaction struct {
+	Emoji  string
+	People []Person
+}
+
+// File is something that belongs to a message.
+type File struct {
+	ID     int64
+	Digest string // SHA-256, in hex: where its bytes are
+	Name   string
+	Type   string // a media type, as sniffed
+	Size   int64  // bytes
+	// Width and Height of a picture as it is shown, in pixels; 0: it is none.
+	Width, Height int
+}
+
+// Preview is what stands behind a link.
+type Preview struct {
+	ID                      int64
+	URL                     string
+	Site                    string
+	Title                   string
+	Description             string
+	ImageWidth, ImageHeight int // 0: without a picture
+}
+
+// Mention is a person in a stored text. Nobody can type it (see ParseBody), it
+// is shown under the present nickname, and id 0 is everybody who was here.
+func Mention(personID int64) string {
+	return "\x0E" + strconv.FormatInt(personID, 10) + "\x0F"
+}
+
+// QuoteOf is the message as one that answers it shows it.
+func QuoteOf(m Message) *Quote {
+	return &Quote{Seq: m.Seq, Author: m.Author, Body: m.Body, Files: len(m.Files), Deleted: m.Deleted()}
+}
+
+// Names tells whether the message shows the person's nickname anywhere.
+func (m Message) Names(personID int64) bool {
+	is := func(p Person) bool { return p.ID == personID }
+	return is(m.Author) || m.Parent != nil && is(m.Parent.Author) || m.PinnedAt != nil && is(m.PinnedBy) ||
+		slices.ContainsFunc(m.Mentioned, is) ||
+		slices.ContainsFunc(m.Reactions, func(r Reaction) bool { return slices.ContainsFunc(r.People, is) })
+}
+
+// Renamed is the message after a person took another nickname. The one it is
+// made of stays as it was.
+func (m Message) Renamed(p Person) Message {
+	p.Renames, p.Status = 0, ""
+	put := func(people []Person) []Person {
+		people = slices.Clone(people)
+		for i := range people {
+			if people[i].ID == p.ID {
+				people[i] = p
+			}
+		}
+		return people
+	}
+	if m.Author.ID == p.ID {
+		m.Author = p
+	}
+	if m.PinnedBy.ID == p.ID {
+		m.PinnedBy = p
+	}
+	if m.Parent != nil && m.Parent.Author.ID == p.ID {
+		parent := *m.Parent
+		parent.Author = p
+		m.Parent = &parent
+	}
+	m.Mentioned = put(m.Mentioned)
+	m.Reactions = slices.Clone(m.Reactions)
+	for i := range m.Reactions {
+		m.Reactions[i].People = put(m.Reactions[i].People)
+	}
+	return m
+}
+
+// MentionedNames are the nicknames of the people in the text, by id.
+func (m Message) MentionedNames() map[int64]string { return NamesOf(m.Mentioned) }
+
+// NamesOf are the nicknames of people, by id.
+func NamesOf(people []Person) map[int64]string {
+	if len(people) == 0 {
+		return nil
+	}
+	names := make(map[int64]string, len(people))
+	for _, p := range people {
+		names[p.ID] = p.Nickname
+	}
+	return names
 }
 
 // Deleted tells whether only a tombstone is left.

@@ -44,6 +44,7 @@ const (
 	MessageTooManyLines Reason = "message-too-many-lines" // most lines
 	MessageNotText      Reason = "message-not-text"
 	MessageDeleted      Reason = "message-deleted"
+	EditConflict        Reason = "edit-conflict"
 
 	NonceMalformed  Reason = "nonce-malformed"
 	NonceReused     Reason = "nonce-reused"

@@ -155,6 +155,7 @@ var reasons = map[string]Text{
 	"message-too-long":       text("That message is too long: at most %d KiB fit. Send it in parts.", "消息太长了，最多 %d KiB。分几条发吧。"),
 	"message-too-many-lines": text("That message has too many lines: at most %d fit. Send it in parts.", "消息行数太多了，最多 %d 行。分几条发吧。"),
 	"message-not-text":       text("Some of that is not text (not valid UTF-8). Copy it again as plain text.", "其中有些不是文字（不是有效的 UTF-8）。请以纯文本重新复制一次。"),
+	"edit-conflict":          text("The message was changed meanwhile, in another tab or on another device. Compare the two texts, and save again what you want to keep.", "这条消息刚才在别的标签页或设备上改过。请比较两个版本，再保存想要的那个。"),
 	"message-deleted":        text("That message has been deleted and can't be changed. You can say it anew.", "这条消息已经删除，不能再改。可以重新说一次。"),
 
 	"nonce-malformed":  text("This form came back damaged. Reload the page and send it again.", "表单在途中损坏了。请刷新页面后重新发送。"),

@@ -12,6 +12,7 @@ import (
 	"html"
 	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"mvdan.cc/xurls/v2"
@@ -25,8 +26,10 @@ import (
 // the end of the text, ends: CommonMark's fenced code (section 4.5), but
 // forgiving. Text between single backticks on one line is code. Addresses
 // that begin with http:// or https:// are links.
-func HTML(body string) string {
-	body = clean.Replace(strings.ToValidUTF8(body, "\uFFFD"))
+//
+// People in the text (chat.Mention) are shown under the names given.
+func HTML(body string, people map[int64]string) string {
+	body = clean.Replace(strings.ToValidUTF8(Text(body, people), "\uFFFD"))
 	w := &writer{}
 	w.Grow(len(body) + len(body)/4 + 16)
 	for rest, more := body, true; more; {
@@ -49,6 +52,25 @@ func HTML(body string) string {
 	}
 	w.endParagraph()
 	return w.String()
+}
+
+var mention = regexp.MustCompile("\x0E([0-9]+)\x0F")
+
+// Text is a stored text as one types it: people by their names.
+func Text(body string, people map[int64]string) string {
+	if !strings.Contains(body, "\x0E") {
+		return body
+	}
+	return mention.ReplaceAllStringFunc(body, func(token string) string {
+		id, _ := strconv.ParseInt(token[1:len(token)-1], 10, 64) // digits only; too many are nobody
+		if id == 0 {
+			return "@here"
+		}
+		if name, ok := people[id]; ok {
+			return "@" + name
+		}
+		return "@?"
+	})
 }
 
 var (

@@ -56,7 +56,7 @@ func TestHTML(t *testing.T) {
 		"http:///x http://:80/":                                  "<p>http:///x http://:80/</p>",
 		"\xFFa":                                                  "<p>\uFFFDa</p>",
 	} {
-		if got := HTML(body); got != want {
+		if got := HTML(body, nil); got != want {
 			t.Errorf("HTML(%q)\n got %s\nwant %s", body, got, want)
 		}
 	}
@@ -169,7 +169,7 @@ func FuzzHTML(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, body string) {
-		check(t, body, HTML(body))
+		check(t, body, HTML(body, nil))
 	})
 }
 
@@ -204,13 +204,13 @@ func TestHostileTextCostsNoMoreThanItsLength(t *testing.T) {
 	const size = 16 << 10
 	twice := hostile(2 * size)
 	for name, body := range hostile(size) {
-		check(t, body, HTML(body))
-		one := testing.AllocsPerRun(3, func() { HTML(body) })
-		two := testing.AllocsPerRun(3, func() { HTML(twice[name]) })
+		check(t, body, HTML(body, nil))
+		one := testing.AllocsPerRun(3, func() { HTML(body, nil) })
+		two := testing.AllocsPerRun(3, func() { HTML(twice[name], nil) })
 		if one > size/2 || two > 2.2*one+50 {
 			t.Errorf("%s: %v allocations for 16 KiB, %v for 32 KiB", name, one, two)
 		}
-		if got := len(HTML(body)); got > 14*size {
+		if got := len(HTML(body, nil)); got > 14*size {
 			t.Errorf("%s: %d bytes of HTML from 16 KiB", name, got)
 		}
 	}
@@ -236,7 +236,7 @@ func BenchmarkHostile(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				HTML(body)
+				HTML(body, nil)
 			}
 		})
 	}

@@ -56,7 +56,7 @@ func (h *house) enter(nickname string) chat.Person {
 
 func (h *house) say(room int64, by chat.Person, body string) int64 {
 	h.t.Helper()
-	said, err := h.Say(h.t.Context(), room, by.ID, db.NewNonce(), body)
+	said, err := h.Say(h.t.Context(), room, db.Post{AuthorID: by.ID, Nonce: db.NewNonce(), Text: db.Text{Body: body}})
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -114,7 +114,7 @@ func TestABackupWhilePeopleTalkHoldsEachRoomUpToANumber(t *testing.T) {
 		p := h.enter(fmt.Sprint("Person ", i))
 		wg.Go(func() {
 			for n := 0; !stop.Load(); n++ {
-				if _, err := h.Say(context.Background(), int64(1+i%4), p.ID, db.NewNonce(), strings.Repeat(fmt.Sprint(n, " "), 50)); err != nil {
+				if _, err := h.Say(context.Background(), int64(1+i%4), db.Post{AuthorID: p.ID, Nonce: db.NewNonce(), Text: db.Text{Body: strings.Repeat(fmt.Sprint(n, " "), 50)}}); err != nil {
 					t.Error(err)
 					return
 				}
