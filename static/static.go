@@ -21,9 +21,7 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/tdewolff/minify/v2"
-	"github.com/tdewolff/minify/v2/css"
-	"github.com/tdewolff/minify/v2/js"
+	"github.com/evanw/esbuild/pkg/api"
 )
 
 //go:generate go run ./fetch
@@ -72,17 +70,22 @@ func read(from fs.FS) map[string]*file {
 	return all
 }
 
-// minified drops what is for people only. What can't be read stays as it is:
-// the browser will say what is wrong with it.
+// minified drops what is for people only: comments, white space and long names.
+// What can't be read stays as it is, and the browser says what is wrong with it.
 func minified(name string, body []byte) []byte {
-	m := minify.New()
-	m.AddFunc(".css", css.Minify)
-	m.AddFunc(".js", js.Minify)
-	small, err := m.Bytes(path.Ext(name), body)
-	if err != nil || name == Datastar { // the client comes minified
+	loaders := map[string]api.Loader{".css": api.LoaderCSS, ".js": api.LoaderJS}
+	loader, ok := loaders[path.Ext(name)]
+	if !ok || name == Datastar { // the client comes minified
 		return body
 	}
-	return small
+	small := api.Transform(string(body), api.TransformOptions{
+		Loader: loader, Format: api.FormatESModule,
+		MinifyWhitespace: true, MinifyIdentifiers: true, MinifySyntax: true,
+	})
+	if len(small.Errors) > 0 {
+		return body
+	}
+	return small.Code
 }
 
 func newFile(name string, body []byte) *file {
