@@ -12,6 +12,8 @@ import (
 	"github.com/mtibben/confusables"
 	"golang.org/x/text/cases"
 	"golang.org/x/text/unicode/norm"
+
+	"parlor/app/emoji"
 )
 
 // Nickname is a name that a person may have, in three forms. Two nicknames
@@ -111,31 +113,16 @@ func (p Person) Initial() string {
 	return norm.NFC.String(strings.ToUpper(firstCharacter(p.Nickname)))
 }
 
-// Emoji as UTS 51 (section 1.4.9) composes them, with whole blocks instead of
-// the property, so that next year's emoji work too. Of tag sequences only the
-// three flags in use are known: England, Scotland, Wales.
-const (
-	emojiChar = `[\x{A9}\x{AE}\x{203C}\x{2049}\x{2122}\x{2139}\x{2194}-\x{2199}\x{21A9}\x{21AA}` +
-		`\x{231A}\x{231B}\x{2328}\x{23CF}\x{23E9}-\x{23FA}\x{24C2}\x{25AA}\x{25AB}\x{25B6}\x{25C0}` +
-		`\x{25FB}-\x{25FE}\x{2600}-\x{27BF}\x{2934}\x{2935}\x{2B05}-\x{2B07}\x{2B1B}\x{2B1C}` +
-		`\x{2B50}\x{2B55}\x{3030}\x{303D}\x{3297}\x{3299}\x{1F000}-\x{1F1E5}\x{1F200}-\x{1FAFF}]`
-	emojiFlag = `[\x{1F1E6}-\x{1F1FF}]{2}|\x{1F3F4}\x{E0067}\x{E0062}(?:\x{E0065}\x{E006E}\x{E0067}|` +
-		`\x{E0073}\x{E0063}\x{E0074}|\x{E0077}\x{E006C}\x{E0073})\x{E007F}`
-	emojiOne = `(?:[0-9#*]\x{FE0F}?\x{20E3}|` + emojiFlag + `|` +
-		emojiChar + `(?:[\x{1F3FB}-\x{1F3FF}]|[\x{FE0E}\x{FE0F}])?)`
-	emojiSequence = emojiOne + `(?:\x{200D}` + emojiOne + `)*`
-)
-
 var (
-	emoji     = regexp.MustCompile(emojiSequence)
-	character = regexp.MustCompile(`^(?:` + emojiSequence + `|(?s:.)\p{M}*)`)
+	emojis    = regexp.MustCompile(emoji.Sequence)
+	character = regexp.MustCompile(`^(?:` + emoji.Sequence + `|(?s:.)\p{M}*)`)
 	// manyMarks is more than any orthography stacks on one letter.
 	manyMarks = regexp.MustCompile(`^\p{M}|\p{M}{4}`)
 )
 
 // badCharacter finds a character that has no place in a name of one line.
 func badCharacter(s string) (rune, bool) {
-	rest := emoji.ReplaceAllString(s, "\u263A")
+	rest := emojis.ReplaceAllString(s, "\u263A")
 	for _, r := range rest {
 		if hidden(r) || !unicode.IsGraphic(r) || r == '\uFFFC' || r == '\uFFFD' {
 			return r, true

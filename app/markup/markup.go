@@ -1,261 +1,220 @@
-// Package markup makes safe HTML of text as it was typed: paragraphs, line
-// breaks, links, and code between backticks. It is not a sanitiser: it never
-// lets HTML through, it only writes its own.
+// Package markup makes safe HTML, and plain text, of what people typed.
 //
-// Its invariant: whatever is typed, the result holds no other tags than p,
-// br, a, pre and code, no attributes but an a's href, rel and target (with an
-// http or https address), no \r and no NUL. Time and size are linear in the
-// input.
+// What is typed is CommonMark with tables, task lists, ~~struck out~~ text,
+// bare addresses as links and :emoji:. As people expect of a chat, a line end
+// is a line end, and HTML is text: it is never parsed and never dropped.
+// Pictures are links, for a page loads nothing from elsewhere. Code in a
+// language we know is coloured, by classes.
+//
+// A body may hold mentions as chat.Mention writes them, tokens that nobody can
+// type: the control character SO (U+000E), the person's id in decimal, SI
+// (U+000F); id 0 is everybody here. Who has which nickname is the caller's to say.
+//
+// Its invariant: whatever the body, the HTML is well formed and balanced, its
+// elements and attributes are those of policy (safe.go), no address is other
+// than http, https or mailto, and there is no control character but \n and
+// \t. The same body and people give the same bytes. Time, depth and size are
+// bounded; what goes beyond the bounds is shown as its source.
 package markup
 
 import (
 	"html"
-	"net/url"
-	"regexp"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
-	"mvdan.cc/xurls/v2"
+	"github.com/clipperhouse/uax29/v2/graphemes"
 )
 
-// HTML is the body of a message as HTML.
-//
-// An empty line begins a paragraph, a line end inside one is a <br>. A line
-// that begins with three backticks (a language may follow; it is not shown)
-// begins a block of code, which a line that ends with three backticks, or
-// the end of the text, ends: CommonMark's fenced code (section 4.5), but
-// forgiving. Text between single backticks on one line is code. Addresses
-// that begin with http:// or https:// are links.
-//
-// People in the text (chat.Mention) are shown under the names given.
+const (
+	begins = "\x0E"
+	ends   = "\x0F"
+)
+
+// HTML is a body as HTML. people are the nicknames of those who may be
+// mentioned in it.
 func HTML(body string, people map[int64]string) string {
-	body = clean.Replace(strings.ToValidUTF8(Text(body, people), "\uFFFD"))
-	w := &writer{}
-	w.Grow(len(body) + len(body)/4 + 16)
-	for rest, more := body, true; more; {
-		if code, after, ok := fence(rest); ok {
-			w.endParagraph()
-			w.WriteString("<pre><code>")
-			w.WriteString(html.EscapeString(code))
-			w.WriteString("</code></pre>")
-			rest, more = after, after != ""
-			continue
-		}
-		var line string
-		line, rest, more = strings.Cut(rest, "\n")
-		if strings.TrimSpace(line) == "" {
-			w.endParagraph()
-			continue
-		}
-		w.beginLine()
-		w.line(line)
+	body = clean(body)
+	out, ok := rendered(body, people)
+	if !ok {
+		out = source(body)
 	}
-	w.endParagraph()
-	return w.String()
+	return mentioned(out, people)
 }
 
-var mention = regexp.MustCompile("\x0E([0-9]+)\x0F")
+// rendered is the body as HTML in which mentions are tokens still; not ok if
+// it can't be shown within the bounds or would show nothing.
+func rendered(body string, people map[int64]string) (out string, ok bool) {
+	defer func() {
+		if recover() != nil { // tooMuch, or a mistake in a parser: the page must not break
+			out, ok = "", false
+		}
+	}()
+	src := []byte(body)
+	w := &writer{source: src, people: people, most: 4096 + 16*len(src)}
+	w.Grow(len(src) + len(src)/4 + 16)
+	w.document(parse(body))
+	return policy.Sanitize(w.String()), w.shows
+}
 
-// Text is a stored text as one types it: people by their names.
-func Text(body string, people map[int64]string) string {
-	if !strings.Contains(body, "\x0E") {
-		return body
+// source shows a body as it was typed.
+func source(body string) string {
+	if strings.TrimSpace(body) == "" {
+		return ""
 	}
-	return mention.ReplaceAllStringFunc(body, func(token string) string {
-		id, _ := strconv.ParseInt(token[1:len(token)-1], 10, 64) // digits only; too many are nobody
-		if id == 0 {
-			return "@here"
+	return `<p class="source">` + strings.ReplaceAll(html.EscapeString(body), "\n", "<br>") + `</p>`
+}
+
+// mostMentions is how many mentions of a message are shown as such.
+const mostMentions = 200
+
+// mentioned puts people in the place of tokens. It comes after the sanitiser,
+// so that data-mention and data-name are never a user's: the policy knows no
+// such attributes, and writer writes tokens into text alone.
+func mentioned(out string, people map[int64]string) string {
+	n := 0
+	return replaceTokens(out, func(id int64) string {
+		name, known := nickname(id, people)
+		n++
+		switch {
+		case !known || n > mostMentions:
+			return html.EscapeString(name)
+		case id == 0:
+			return `<span class="mention" data-mention="here">@here</span>`
 		}
-		if name, ok := people[id]; ok {
-			return "@" + name
-		}
-		return "@?"
+		person := strconv.FormatInt(id, 10)
+		return `<span class="mention" data-mention="` + person + `">@<bdi data-name="` + person + `">` +
+			html.EscapeString(name[1:]) + `</bdi></span>`
 	})
 }
 
-var (
-	clean = strings.NewReplacer("\r\n", "\n", "\r", "\n", "\x00", "")
-	// opening is the first line of a block of code: with nothing behind the
-	// backticks but the name of a language, or with code.
-	opening = regexp.MustCompile("^ {0,3}```(?:[ \t]*([0-9A-Za-z+#._-]*)[ \t]*\n|[^`\n]*\n)")
-)
-
-const fenceMark = "```"
-
-// fence splits a block of code from the beginning of the text. A block
-// without anything in it is no block.
-func fence(text string) (code, rest string, ok bool) {
-	if !strings.HasPrefix(strings.TrimLeft(text, " "), fenceMark) {
-		return "", text, false
-	}
-	at := opening.FindStringSubmatchIndex(text)
-	if at == nil {
-		return "", text, false
-	}
-	begin := at[1]
-	if at[2] < 0 { // no language: code on the first line
-		begin = strings.Index(text, fenceMark) + len(fenceMark)
-	}
-	blank := begin == at[1] || strings.TrimSpace(text[begin:at[1]]) == ""
-	for end := at[1]; end < len(text); {
-		line, _, _ := strings.Cut(text[end:], "\n")
-		next := min(end+len(line)+1, len(text))
-		last, closed := strings.CutSuffix(strings.TrimRight(line, " \t"), fenceMark)
-		if closed && !(blank && strings.TrimSpace(last) == "") {
-			return strings.TrimSuffix(text[begin:end+len(last)], "\n"), text[next:], true
-		}
-		if blank && (closed || opening.MatchString(line+"\n")) {
-			return "", text, false // it is empty, or that line is the one that begins it
-		}
-		blank = blank && strings.TrimSpace(line) == ""
-		end = next
-	}
-	return strings.TrimSuffix(text[begin:], "\n"), "", !blank
+// Text is a body as its author types it, for editing: with @Nickname where a
+// mention is.
+func Text(body string, people map[int64]string) string {
+	return replaceTokens(clean(body), func(id int64) string {
+		name, _ := nickname(id, people)
+		return name
+	})
 }
 
-// writer writes paragraphs.
-type writer struct {
-	strings.Builder
-	inParagraph bool
-}
+// mostLine is how many characters a Line has.
+const mostLine = 120
 
-func (w *writer) beginLine() {
-	if w.inParagraph {
-		w.WriteString("<br>")
-	} else {
-		w.WriteString("<p>")
-		w.inParagraph = true
+// Line is the first line of a body that shows something, as plain text
+// without marks, for quotations, lists and titles: at most 120 characters as
+// a reader counts them (UAX 29), the last of them an ellipsis where something
+// was left out of the line.
+func Line(body string, people map[int64]string) string {
+	body = clean(body)
+	line := firstLine(body, people)
+	if line == "" {
+		body = strings.TrimSpace(Text(body, people))
+		line, _, _ = strings.Cut(body, "\n")
 	}
+	return clip(strings.Join(strings.Fields(line), " "), mostLine)
 }
 
-func (w *writer) endParagraph() {
-	if w.inParagraph {
-		w.WriteString("</p>")
-		w.inParagraph = false
-	}
-}
-
-// line writes a line of prose: code between single backticks, links outside.
-func (w *writer) line(line string) {
-	for {
-		before, rest, opened := strings.Cut(line, "`")
-		code, after, closed := strings.Cut(rest, "`")
-		if !opened || !closed {
-			w.linked(line)
-			return
+func firstLine(body string, people map[int64]string) (line string) {
+	defer func() {
+		if recover() != nil {
+			line = ""
 		}
-		if strings.TrimSpace(code) == "" { // two backticks in a row mean nothing
-			run := len(rest) - len(strings.TrimLeft(rest, "` \t"))
-			w.linked(before)
-			w.WriteString(html.EscapeString(line[len(before) : len(before)+1+run]))
-			line = rest[run:]
-			continue
-		}
-		w.linked(before)
-		w.WriteString("<code>")
-		w.WriteString(html.EscapeString(code))
-		w.WriteString("</code>")
-		line = after
-	}
-}
-
-// linked writes text with its addresses as links.
-func (w *writer) linked(text string) {
-	for {
-		begin, end := findLink(text)
-		if begin < 0 {
-			break
-		}
-		w.WriteString(html.EscapeString(text[:begin]))
-		address := html.EscapeString(text[begin:end])
-		w.WriteString(`<a href="`)
-		w.WriteString(address)
-		w.WriteString(`" rel="noopener noreferrer nofollow" target="_blank">`)
-		w.WriteString(address)
-		w.WriteString(`</a>`)
-		text = text[end:]
-	}
-	w.WriteString(html.EscapeString(text))
-}
-
-var (
-	scheme = regexp.MustCompile(`(?i)\bhttps?://`)
-	// xurls knows where an address ends: punctuation at its end is not part
-	// of it, balanced brackets are. Bound to the beginning, it never searches
-	// the rest of the text again and again.
-	address = func() *regexp.Regexp {
-		re, err := xurls.StrictMatchingScheme(`https?://`)
-		if err != nil {
-			panic(err)
-		}
-		re = regexp.MustCompile("^(?:" + re.String() + ")")
-		re.Longest()
-		return re
 	}()
-)
+	w := &liner{source: []byte(body), people: people}
+	w.block(parse(body))
+	return w.String()
+}
 
-// mostAddress is as long as a link may be. It bounds the time that text which
-// looks like many long addresses takes.
-const mostAddress = 2048
-
-// findLink finds the first address in text; begin is -1 without one.
-func findLink(text string) (begin, end int) {
-	if !strings.Contains(text, "://") { // most text has no address
-		return -1, 0
+// clip shortens a text to so many characters.
+func clip(s string, most int) string {
+	if len(s) <= most {
+		return s
 	}
-	for from := 0; ; {
-		at := scheme.FindStringIndex(text[from:])
-		if at == nil {
-			return -1, 0
+	kept, n := 0, 0
+	for g := graphemes.FromString(s); g.Next(); n++ {
+		if n == most {
+			return strings.TrimSpace(s[:kept]) + "…"
 		}
-		begin, end = from+at[0], from+at[1]
-		word := text[begin : begin+reach(text[begin:])]
-		if len(word) <= mostAddress {
-			match := address.FindString(word)
-			if hasHost(match) {
-				return begin, begin + len(match)
+		if n < most-1 {
+			kept = g.End()
+		}
+	}
+	return s
+}
+
+// nickname is the person as text shows them, with the @.
+func nickname(id int64, people map[int64]string) (name string, known bool) {
+	if id == 0 {
+		return "@here", true
+	}
+	name, known = people[id]
+	if !known {
+		return "@?", false
+	}
+	return "@" + name, true
+}
+
+// replaceTokens puts something in the place of each token.
+func replaceTokens(s string, with func(id int64) string) string {
+	if !strings.Contains(s, begins) {
+		return s
+	}
+	var b strings.Builder
+	for {
+		before, rest, found := strings.Cut(s, begins)
+		b.WriteString(before)
+		if !found {
+			return b.String()
+		}
+		id, n := token(rest)
+		if n > 0 {
+			b.WriteString(with(id))
+		}
+		s = rest[n:]
+	}
+}
+
+// token reads a token after its beginning; n is 0 if it is none.
+func token(s string) (id int64, n int) {
+	digits, _, closed := strings.Cut(s[:min(len(s), 20)], ends)
+	id, err := strconv.ParseInt(digits, 10, 64)
+	if !closed || err != nil || digits != strconv.FormatInt(id, 10) || id < 0 {
+		return 0, 0
+	}
+	return id, len(digits) + len(ends)
+}
+
+// clean makes a body that is valid UTF-8, with \n for every line end, and no
+// other control characters but \t and those of tokens.
+func clean(body string) string {
+	if isClean(body) {
+		return body
+	}
+	body = lineEnds.Replace(strings.ToValidUTF8(body, "\uFFFD"))
+	var b strings.Builder
+	for i := 0; i < len(body); {
+		r, size := utf8.DecodeRuneInString(body[i:])
+		if r == '\x0E' {
+			if _, n := token(body[i+1:]); n > 0 {
+				size += n
+				b.WriteString(body[i : i+size])
 			}
-			from = max(end, begin+len(match))
-		} else {
-			from = begin + len(word)
+		} else if r == '\n' || r == '\t' || !unicode.IsControl(r) {
+			b.WriteString(body[i : i+size])
 		}
+		i += size
 	}
+	return b.String()
 }
 
-// reach is how far an address at the beginning of text could go: to a
-// character that ends it, or where brackets are closed that were not opened
-// or nest deeper than xurls follows.
-func reach(text string) int {
-	depth := 0
-	for i, r := range text {
-		switch r {
-		case '(', '[', '{':
-			depth++
-		case ')', ']', '}':
-			depth--
-		}
-		if depth < 0 || depth > 2 || endsAddress(r) {
-			return i
+var lineEnds = strings.NewReplacer("\r\n", "\n", "\r", "\n")
+
+func isClean(s string) bool {
+	for _, r := range s {
+		if r == utf8.RuneError || r != '\n' && r != '\t' && unicode.IsControl(r) {
+			return false
 		}
 	}
-	return len(text)
-}
-
-// endsAddress tells whether no address goes on over this character: white
-// space, quotation marks, and the punctuation of Chinese and Japanese, which
-// put no space behind an address.
-func endsAddress(r rune) bool {
-	switch {
-	case r <= ' ', r == '"', r == '<', r == '>', r == '`', r == 0xA0,
-		0x2000 <= r && r <= 0x200B, 0x2018 <= r && r <= 0x201F, 0x2026 <= r && r <= 0x202F,
-		0x3000 <= r && r <= 0x3003, 0x3008 <= r && r <= 0x301F,
-		0xFF01 <= r && r <= 0xFF0F, 0xFF1A <= r && r <= 0xFF20, 0xFF3B <= r && r <= 0xFF40, 0xFF5B <= r && r <= 0xFF65:
-		return true
-	}
-	return false
-}
-
-func hasHost(s string) bool {
-	u, err := url.Parse(s)
-	return err == nil && u.Hostname() != ""
+	return true
 }

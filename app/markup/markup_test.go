@@ -2,76 +2,225 @@ package markup
 
 import (
 	"io"
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"unicode"
 
+	"github.com/clipperhouse/uax29/v2/graphemes"
 	"golang.org/x/net/html"
+
+	"parlor/app/chat"
 )
 
-func link(s string) string {
-	return `<a href="` + s + `" rel="noopener noreferrer nofollow" target="_blank">` + s + `</a>`
+var people = map[int64]string{42: "张三", 7: `<b onclick="x">*Z*`, 8: "a"}
+
+func to(address, label string) string {
+	return `<a href="` + address + `" rel="noopener noreferrer nofollow" target="_blank">` + label + `</a>`
 }
+
+func link(s string) string { return to(s, s) }
+
+const (
+	open = `<input type="checkbox" disabled=""> `
+	done = `<input type="checkbox" disabled="" checked=""> `
+	zhan = `<span class="mention" data-mention="42">@<bdi data-name="42">张三</bdi></span>`
+)
 
 func TestHTML(t *testing.T) {
 	for body, want := range map[string]string{
-		"":                                  "",
-		"hi":                                "<p>hi</p>",
-		"a\nb\n\nc":                         "<p>a<br>b</p><p>c</p>",
-		"a\n \n\n\nb":                       "<p>a</p><p>b</p>",
-		"a\r\nb\rc\x00":                     "<p>a<br>b<br>c</p>",
-		"<script>alert(1)</script> & \"'":   "<p>&lt;script&gt;alert(1)&lt;/script&gt; &amp; &#34;&#39;</p>",
-		"&lt;":                              "<p>&amp;lt;</p>",
-		"a  b\tc":                           "<p>a  b\tc</p>",
-		"use `a<b` and `c`":                 "<p>use <code>a&lt;b</code> and <code>c</code></p>",
-		"a ` b":                             "<p>a ` b</p>",
-		"``":                                "<p>``</p>",
-		"`` a ` b `":                        "<p>`` a <code> b </code></p>",
-		"`a\nb`":                            "<p>`a<br>b`</p>",
-		"`https://go.dev`":                  "<p><code>https://go.dev</code></p>",
-		"```\na < b\n\n  c\n```":            "<pre><code>a &lt; b\n\n  c</code></pre>",
-		"see\n```go\nx := 1\n```\nok":       "<p>see</p><pre><code>x := 1</code></pre><p>ok</p>",
-		"```\nx":                            "<pre><code>x</code></pre>",
-		"```\nx```":                         "<pre><code>x</code></pre>",
-		"```let x = 1\nx++```\nok":          "<pre><code>let x = 1\nx++</code></pre><p>ok</p>",
-		"```":                               "<p>```</p>",
-		"```\n```":                          "<p>```<br>```</p>",
-		"```one line```":                    "<p>```one line```</p>",
-		"```\n`x` https://go.dev <b>\n```":  "<pre><code>`x` https://go.dev &lt;b&gt;</code></pre>",
-		"https://go.dev":                    "<p>" + link("https://go.dev") + "</p>",
-		"HTTP://Go.dev/x":                   "<p>" + link("HTTP://Go.dev/x") + "</p>",
-		"(see https://go.dev/a_(b)).":       "<p>(see " + link("https://go.dev/a_(b)") + ").</p>",
-		"https://go.dev, or https://x.org!": "<p>" + link("https://go.dev") + ", or " + link("https://x.org") + "!</p>",
-		"看https://go.dev/doc。然后":            "<p>看" + link("https://go.dev/doc") + "。然后</p>",
-		"（https://go.dev），好":                "<p>（" + link("https://go.dev") + "），好</p>",
-		"“https://go.dev”":                  "<p>“" + link("https://go.dev") + "”</p>",
-		"https://zh.wikipedia.org/wiki/张三":  "<p>" + link("https://zh.wikipedia.org/wiki/张三") + "</p>",
-		"https://x.org/?a=1&b=\"c":          "<p>" + link("https://x.org/?a=1&amp;b=") + "&#34;c</p>",
-		"http://localhost:8080/x#y":         "<p>" + link("http://localhost:8080/x#y") + "</p>",
-		"[a](https://go.dev)和[b](https://x.org)":                 "<p>[a](" + link("https://go.dev") + ")和[b](" + link("https://x.org") + ")</p>",
-		"<https://go.dev>":                                       "<p>&lt;" + link("https://go.dev") + "&gt;</p>",
-		"javascript:alert(1) mailto:a@b.c ftp://x.y file:///etc": "<p>javascript:alert(1) mailto:a@b.c ftp://x.y file:///etc</p>",
-		"https:// http://. xhttp://go.dev":                       "<p>https:// http://. xhttp://go.dev</p>",
-		"http:///x http://:80/":                                  "<p>http:///x http://:80/</p>",
-		"\xFFa":                                                  "<p>\uFFFDa</p>",
+		"":                                "",
+		"hi":                              "<p>hi</p>",
+		"a\nb\n\nc":                       "<p>a<br>b</p><p>c</p>",
+		"a\n \n\n\nb":                     "<p>a</p><p>b</p>",
+		"a  \nb\\\nc":                     "<p>a<br>b<br>c</p>",
+		"a\r\nb\rc\x00\x1b\u0085":         "<p>a<br>b<br>c</p>",
+		"a  b\tc":                         "<p>a  b\tc</p>",
+		"\xFFa":                           "<p>\uFFFDa</p>",
+		"<script>alert(1)</script> & \"'": "<p>&lt;script&gt;alert(1)&lt;/script&gt; &amp; &#34;&#39;</p>",
+		"<div data-x>\n*a*\n</div>":       "<p>&lt;div data-x&gt;<br><em>a</em><br>&lt;/div&gt;</p>",
+		"<!-- a --><br/>":                 "<p>&lt;!-- a --&gt;&lt;br/&gt;</p>",
+		"&lt; &copy; &#33;":               "<p>&amp;lt; &amp;copy; &amp;#33;</p>",
+		"*a* _b_ **c** __d__ ***e***":     "<p><em>a</em> <em>b</em> <strong>c</strong> <strong>d</strong> <em><strong>e</strong></em></p>",
+		"snake_case_name 2*3*4 * a *":     "<p>snake_case_name 2<em>3</em>4 * a *</p>",
+		"~~a~~ b~c~d ~~~e~~~":             "<p><del>a</del> b~c~d ~~~e~~~</p>",
+		"好的~ 在吗~":                         "<p>好的~ 在吗~</p>",
+		"**重要。**其他":                       "<p><strong>重要。</strong>其他</p>",
+		"请看**“引用”**吧":                     "<p>请看<strong>“引用”</strong>吧</p>",
+		`\*a\* \_b\_ \<i\> c:\dir \\`:     `<p>*a* _b_ &lt;i&gt; c:\dir \</p>`,
+		"# a\n## b\n###### c\n#d":         "<h3>a</h3><h4>b</h4><h5>c</h5><p>#d</p>",
+		"a\n===":                          "<h3>a</h3>",
+		"- a\n- b\n  1. c\n  2. d":        "<ul><li>a</li><li>b<ol><li>c</li><li>d</li></ol></li></ul>",
+		"- a\n\n- b":                      "<ul><li><p>a</p></li><li><p>b</p></li></ul>",
+		"3. a\n4. b":                      `<ol start="3"><li>a</li><li>b</li></ol>`,
+		"- [ ] a\n- [x] *b*\n- [y] c":     `<ul><li class="task">` + open + `a</li><li class="task">` + done + `<em>b</em></li><li>[y] c</li></ul>`,
+		"[x] a":                           "<p>[x] a</p>",
+		"> a\nb\n>\n> c":                  "<blockquote><p>a<br>b</p><p>c</p></blockquote>",
+		"a\n\n***":                        "<p>a</p><hr>",
+		"|a|b|c|\n|-|:-:|-:|\n|1|*2*|\n|`x\\|y`|<|3|4|": `<div class="table" tabindex="0"><table><thead><tr><th>a</th><th class="center">b</th><th class="end">c</th></tr></thead>` +
+			`<tbody><tr><td>1</td><td class="center"><em>2</em></td><td></td></tr><tr><td><code>x|y</code></td><td class="center">&lt;</td><td class="end">3</td></tr></tbody></table></div>`,
+
+		// Code.
+		"use `a<b` and `c`":                "<p>use <code>a&lt;b</code> and <code>c</code></p>",
+		"a ` b":                            "<p>a ` b</p>",
+		"``":                               "<p>``</p>",
+		"`` a ` b ``":                      "<p><code>a ` b</code></p>",
+		"`https://go.dev` `:smile:` `*a*`": "<p><code>https://go.dev</code> <code>:smile:</code> <code>*a*</code></p>",
+		"`a\nb`":                           "<p><code>a b</code></p>",
+		"```\na < b\n\n  c\n```":           "<pre><code>a &lt; b\n\n  c</code></pre>",
+		"see\n```nosuch\nx := 1\n```\nok":  "<p>see</p><pre><code>x := 1</code></pre><p>ok</p>",
+		"```\nx":                           "<pre><code>x</code></pre>",
+		"```\n\nx\n```":                    "<pre><code>\n\nx</code></pre>",
+		"```one line```":                   "<p><code>one line</code></p>",
+		"```\n`x` https://go.dev <b>\n```": "<pre><code>`x` https://go.dev &lt;b&gt;</code></pre>",
+		"    a\n\tb":                       "<pre><code>a\nb</code></pre>",
+		"```go\nx := 1 // <y>\n```":        `<pre><code>x := <span class="nu">1 </span><span class="co">// &lt;y&gt;</span></code></pre>`,
+		"``` JSON \n{\"a\": true}\n```":    `<pre><code>{<span class="kw">&#34;a&#34;</span>: <span class="kw">true</span>}</code></pre>`,
+		"~~~diff\n+a\n-b\n~~~":             "<pre><code><span class=\"in\">+a\n</span><span class=\"de\">-b</span></code></pre>",
+
+		// Addresses and links.
+		"https://go.dev":                                       "<p>" + link("https://go.dev") + "</p>",
+		"HTTP://Go.dev/x":                                      "<p>" + to("http://Go.dev/x", "HTTP://Go.dev/x") + "</p>",
+		"(see https://go.dev/a_(b)).":                          "<p>(see " + link("https://go.dev/a_(b)") + ").</p>",
+		"https://go.dev, or https://x.org!":                    "<p>" + link("https://go.dev") + ", or " + link("https://x.org") + "!</p>",
+		"看https://go.dev/doc。然后":                               "<p>看" + link("https://go.dev/doc") + "。然后</p>",
+		"（https://go.dev），好":                                   "<p>（" + link("https://go.dev") + "），好</p>",
+		"“https://go.dev”":                                     "<p>“" + link("https://go.dev") + "”</p>",
+		"https://zh.wikipedia.org/wiki/张三":                     "<p>" + to("https://zh.wikipedia.org/wiki/%E5%BC%A0%E4%B8%89", "https://zh.wikipedia.org/wiki/张三") + "</p>",
+		"https://x.org/?a=1&b=\"c":                             "<p>" + link("https://x.org/?a=1&amp;b=") + "&#34;c</p>",
+		"http://localhost:8080/x#y":                            "<p>" + link("http://localhost:8080/x#y") + "</p>",
+		"https://x.org/__init__.py":                            "<p>" + link("https://x.org/__init__.py") + "</p>",
+		"**https://x.org/a_b_c**":                              "<p><strong>" + link("https://x.org/a_b_c") + "</strong></p>",
+		"a https://x.org\nhttps://y.org":                       "<p>a " + link("https://x.org") + "<br>" + link("https://y.org") + "</p>",
+		"<https://go.dev> <a@b.c> <x:y>":                       "<p>" + link("https://go.dev") + " " + to("mailto:a@b.c", "a@b.c") + " &lt;x:y&gt;</p>",
+		"[a](https://go.dev)和[b](https://x.org \"t\")":         "<p>" + to("https://go.dev", "a") + "和" + to("https://x.org", "b") + "</p>",
+		"[*a* `b`](<https://go.dev/x y>)":                      "<p>" + to("https://go.dev/x%20y", "<em>a</em> <code>b</code>") + "</p>",
+		"[m](mailto:a@b.c)":                                    "<p>" + to("mailto:a@b.c", "m") + "</p>",
+		"[https://a.b](https://c.d)":                           "<p>" + to("https://c.d", "https://a.b") + "</p>",
+		"[x]: https://go.dev\n\n[a][x] [x]":                    "<p>" + to("https://go.dev", "a") + " " + to("https://go.dev", "x") + "</p>",
+		"![pic](https://x.org/p.png)":                          "<p>" + to("https://x.org/p.png", "pic") + "</p>",
+		"![](https://x.org/p.png)":                             "<p>" + link("https://x.org/p.png") + "</p>",
+		"[![pic](https://x.org/p.png)](https://y.org)":         "<p>" + to("https://y.org", "pic") + "</p>",
+		"[a](javascript:alert(1)) [b](/c) d[i](x) [e]()":       "<p>[a](javascript:alert(1)) [b](/c) d[i](x) [e]()</p>",
+		"[a](JavaScript&colon;alert(1)) [b](data:x,y)":         "<p>[a](JavaScript&amp;colon;alert(1)) [b](data:x,y)</p>",
+		"[a](//evil.org) [b](https:evil) <ftp://x.y>":          "<p>[a](//evil.org) [b](https:evil) &lt;ftp://x.y&gt;</p>",
+		"[a](https://x.org/\"onclick=\"y)":                     "<p>" + to("https://x.org/%22onclick=%22y", "a") + "</p>",
+		"javascript:alert(1) mailto:a@b.c file:///etc":         "<p>javascript:alert(1) mailto:a@b.c file:///etc</p>",
+		"https:// http://. xhttp://go.dev 1https://a.b":        "<p>https:// http://. xhttp://go.dev 1https://a.b</p>",
+		"http:///x http://:80/":                                "<p>http:///x http://:80/</p>",
+		"[a](https://x.org/" + strings.Repeat("b", 2100) + ")": "<p>[a](https://x.org/" + strings.Repeat("b", 2100) + ")</p>",
+
+		// Emoji.
+		":tada: x :+1: :heart::fire:":                  "<p>🎉 x 👍 ❤️🔥</p>",
+		"好:smile:好":                                    "<p>好😄好</p>",
+		"12:30:45 a:x:b x:o: ::a:b :no_such: :smile :": "<p>12:30:45 a:x:b x:o: ::a:b :no_such: :smile :</p>",
+		"fe80::a:b":                                    "<p>fe80::a:b</p>",
+		`\:smile:`:                                     "<p>:smile:</p>",
+		"😀":                                            `<p class="big-emoji">😀</p>`,
+		" 😀 👍🏽 :tada:":                                 `<p class="big-emoji">😀 👍🏽 🎉</p>`,
+		"🇩🇪🇫🇷1️⃣👩‍🚀😀😀": `<p class="big-emoji">🇩🇪🇫🇷1️⃣👩‍🚀😀😀</p>`,
+		"😀😀😀😀😀😀😀":      "<p>😀😀😀😀😀😀😀</p>",
+		"😀!":           "<p>😀!</p>",
+		"😀\n😀":         "<p>😀<br>😀</p>",
+		"*😀*":          "<p><em>😀</em></p>",
+		"1":            "<p>1</p>",
+		"- 😀":          "<ul><li>😀</li></ul>",
+
+		// Mentions.
+		chat.Mention(42) + " hi": "<p>" + zhan + " hi</p>",
+		"**" + chat.Mention(42) + "**,[" + chat.Mention(42) + "](https://a.b)": "<p><strong>" + zhan + "</strong>," + to("https://a.b", zhan) + "</p>",
+		chat.Mention(0):                                    `<p><span class="mention" data-mention="here">@here</span></p>`,
+		chat.Mention(7):                                    `<p><span class="mention" data-mention="7">@<bdi data-name="7">&lt;b onclick=&#34;x&#34;&gt;*Z*</bdi></span></p>`,
+		chat.Mention(9):                                    "<p>@?</p>",
+		"`" + chat.Mention(7) + "`":                        "<p><code>@&lt;b onclick=&#34;x&#34;&gt;*Z*</code></p>",
+		"```\n" + chat.Mention(42) + "\n```":               "<pre><code>@张三</code></pre>",
+		"```go\n// " + chat.Mention(42) + "\n```":          `<pre><code><span class="co">// @张三</span></code></pre>`,
+		"https://a.b/" + chat.Mention(42):                  "<p>" + link("https://a.b/") + zhan + "</p>",
+		"|" + chat.Mention(42) + "|\n|-|":                  `<div class="table" tabindex="0"><table><thead><tr><th>` + zhan + `</th></tr></thead></table></div>`,
+		"[x](https://a.b/" + chat.Mention(42) + ")":        "<p>" + to("https://a.b/%0E42%0F", "x") + "</p>",
+		"\x0E\x0F \x0Ex\x0F \x0E-1\x0F \x0E042\x0F \x0E42": "<p>x -1 042 42</p>",
+		"\x0E99999999999999999999\x0F":                     "<p>99999999999999999999</p>",
+		"@" + "张三":                                         "<p>@张三</p>",
+		`<span class="mention" data-mention="42">`:         "<p>&lt;span class=&#34;mention&#34; data-mention=&#34;42&#34;&gt;</p>",
+
+		// What would show nothing shows its source.
+		"[1]: https://go.dev": `<p class="source">[1]: https://go.dev</p>`,
+		"```\n```":            `<p class="source">` + "```<br>```</p>",
+		"#":                   `<p class="source">#</p>`,
+		"-":                   `<p class="source">-</p>`,
+		">":                   `<p class="source">&gt;</p>`,
 	} {
-		if got := HTML(body, nil); got != want {
+		if got := HTML(body, people); got != want {
 			t.Errorf("HTML(%q)\n got %s\nwant %s", body, got, want)
+		}
+		check(t, body, HTML(body, people))
+	}
+}
+
+func TestText(t *testing.T) {
+	for body, want := range map[string]string{
+		"*a*\n\n`b` :smile:":                     "*a*\n\n`b` :smile:",
+		chat.Mention(42) + chat.Mention(0) + "!": "@张三@here!",
+		"`" + chat.Mention(9) + "`":              "`@?`",
+		"\x0Ex":                                  "x",
+	} {
+		if got := Text(body, people); got != want {
+			t.Errorf("Text(%q) = %q, want %q", body, got, want)
 		}
 	}
 }
 
-var allowed = map[string]bool{"p": true, "br": true, "a": true, "pre": true, "code": true}
+func TestLine(t *testing.T) {
+	family := "👨‍👩‍👧‍👦"
+	for body, want := range map[string]string{
+		"":                        "",
+		"a\nb":                    "a",
+		"\n\n  a *b* **c** `d`":   "a b c d",
+		"# Head\ntext":            "Head",
+		"> quoted\n\nanswer":      "quoted",
+		"- [x] done\n- [ ] open":  "☑ done",
+		"1. one":                  "one",
+		"***\n\nafter":            "after",
+		"```go\n\nx := 1\ny\n```": "x := 1",
+		"    code\n    more":      "code",
+		"|a|*b*|\n|-|-|\n|1|2|":   "a · b",
+		"see [it](https://x.org) and https://go.dev":            "see it and https://go.dev",
+		"![](https://x.org/p.png)":                              "https://x.org/p.png",
+		"![p](https://x.org/p.png) :tada: <b>":                  "p 🎉 <b>",
+		"hi " + chat.Mention(42) + " `" + chat.Mention(8) + "`": "hi @张三 @a",
+		"[1]: https://go.dev":                                   "[1]: https://go.dev",
+		"a \t  b":                                               "a b",
+		strings.Repeat("好", 120):                                strings.Repeat("好", 120),
+		strings.Repeat("好", 121):                                strings.Repeat("好", 119) + "…",
+		strings.Repeat(family, 200):                             strings.Repeat(family, 119) + "…",
+		"e\u0301" + strings.Repeat("e\u0301", 300):              strings.Repeat("e\u0301", 119) + "…",
+	} {
+		if got := Line(body, people); got != want {
+			t.Errorf("Line(%q)\n got %q\nwant %q", body, got, want)
+		}
+	}
+}
 
-// check fails unless the HTML is safe, well formed and says what was typed.
+// attributes are what each element may have, by a pattern that is told here
+// once more, independently of the policy.
+var attributes = map[string]string{
+	"p": `|class=(source|big-emoji)`, "br": ``, "strong": ``, "em": ``, "del": ``, "pre": ``, "code": ``, "blockquote": ``, "ul": ``, "hr": ``,
+	"ol": `|start=\d{1,9}`, "li": `|class=task`, "h3": ``, "h4": ``, "h5": ``, "table": ``, "thead": ``, "tbody": ``, "tr": ``,
+	"th": `|class=(center|end)`, "td": `|class=(center|end)`, "div": `class=table tabindex=0`,
+	"bdi": `data-name=\d+`, "span": `class=(kw|ty|fn|st|nu|co|at|in|de)|class=mention data-mention=(here|\d+)`,
+	"input": `type=checkbox disabled=( checked=)?`,
+	"a":     `href=(https?://[^/ ]|mailto:)[^ ]* rel=noopener noreferrer nofollow target=_blank`,
+}
+
+// check fails unless the HTML is safe and well formed.
 func check(t *testing.T, body, got string) {
 	t.Helper()
-	if strings.ContainsAny(got, "\r\x00") {
-		t.Errorf("HTML(%q) has a carriage return or NUL", body)
+	if strings.ContainsFunc(got, func(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\t' }) {
+		t.Errorf("HTML(%q) has control characters: %q", body, got)
 	}
 	var open []string
-	var text strings.Builder
 	for z := html.NewTokenizer(strings.NewReader(got)); ; {
 		kind := z.Next()
 		token := z.Token()
@@ -80,27 +229,25 @@ func check(t *testing.T, body, got string) {
 			if z.Err() != io.EOF || len(open) > 0 {
 				t.Errorf("HTML(%q): %v, open: %v", body, z.Err(), open)
 			}
-			if got, want := letters(text.String()), letters(typed(body)); got != want {
-				t.Errorf("HTML(%q) says %q, want %q", body, got, want)
-			}
 			return
 		case html.TextToken:
-			text.WriteString(token.Data)
 		case html.StartTagToken:
-			if token.Data != "br" {
-				open = append(open, token.Data)
+			pattern, known := attributes[token.Data]
+			var all []string
+			for _, a := range token.Attr {
+				all = append(all, a.Key+"="+a.Val)
 			}
-			if !allowed[token.Data] || (len(token.Attr) > 0) != (token.Data == "a") {
+			if !known || !regexp.MustCompile(`^(`+pattern+`)$`).MatchString(strings.Join(all, " ")) {
 				t.Errorf("HTML(%q) has %v", body, token)
 			}
-			for _, a := range token.Attr {
-				lower := strings.ToLower(a.Val)
-				ok := a.Key == "href" && (strings.HasPrefix(lower, "http://") || strings.HasPrefix(lower, "https://")) ||
-					a.Key == "rel" && a.Val == "noopener noreferrer nofollow" ||
-					a.Key == "target" && a.Val == "_blank"
-				if !ok {
-					t.Errorf("HTML(%q) has the attribute %v", body, a)
-				}
+			if token.Data == "a" && slices.Contains(open, "a") {
+				t.Errorf("HTML(%q) has a link in a link", body)
+			}
+			if token.Data != "br" && token.Data != "hr" && token.Data != "input" {
+				open = append(open, token.Data)
+			}
+			if len(open) > 4*mostDepth {
+				t.Errorf("HTML(%q) nests deeply", body)
 			}
 		case html.EndTagToken:
 			if len(open) == 0 || open[len(open)-1] != token.Data {
@@ -113,105 +260,166 @@ func check(t *testing.T, body, got string) {
 	}
 }
 
-// typed is the body without the names of languages behind fences, found in
-// another way than HTML does.
-func typed(body string) string {
-	lines := strings.Split(strings.NewReplacer("\r\n", "\n", "\r", "\n", "\x00", "").Replace(strings.ToValidUTF8(body, "\uFFFD")), "\n")
-	language := regexp.MustCompile("^ {0,3}```[ \t]*[0-9A-Za-z+#._-]*[ \t]*$")
-	anyOpening := regexp.MustCompile("^ {0,3}```[^`]*$")
-	closing := regexp.MustCompile("```[ \t]*$")
-	for i := 0; i < len(lines)-1; i++ {
-		if !anyOpening.MatchString(lines[i]) {
-			continue
-		}
-		inside := ""
-		if !language.MatchString(lines[i]) {
-			inside = lines[i]
-		}
-		end := i + 1
-		for end < len(lines) && !closing.MatchString(lines[end]) {
-			if strings.Trim(inside, " \t\n`") == "" && anyOpening.MatchString(lines[end]) {
-				break
-			}
-			inside += lines[end]
-			end++
-		}
-		if end < len(lines) && closing.MatchString(lines[end]) {
-			inside += closing.ReplaceAllString(lines[end], "")
-		}
-		if strings.TrimSpace(strings.ReplaceAll(inside, "```", "")) == "" {
-			continue
-		}
-		if language.MatchString(lines[i]) {
-			lines[i] = ""
-		}
-		i = end
+func checkLine(t *testing.T, body string) {
+	t.Helper()
+	line := Line(body, people)
+	n := 0
+	for g := graphemes.FromString(line); g.Next(); {
+		n++
 	}
-	return strings.Join(lines, "\n")
-}
-
-// letters is a text without white space, backticks, and what can't be kept or
-// stands for it.
-func letters(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsSpace(r) || r == '`' || r == 0 || r == '\uFFFD' {
-			return -1
-		}
-		return r
-	}, s)
+	if n > mostLine || strings.ContainsFunc(line, unicode.IsControl) || strings.TrimSpace(line) != line {
+		t.Errorf("Line(%q) = %q", body, line)
+	}
 }
 
 func FuzzHTML(f *testing.F) {
 	for _, s := range []string{
 		"", "a\nb", "<b>", "`x`", "```go\nx\n```", "```\n```\n```", "https://a.b/(c)\"d", "http://<>", "\r", "\x00`\x00`",
 		"https://a.b\" onclick=\"x", "`` ` `", "```a b\n```js\nx", " ```\n\n```x\ny```z", "http://[::1]:x/", "http://a&#34;",
+		"|a|b|\n|-|-|\n|`\\|`|", "- [x] a\n  > b\n    1. c", "[a]: b 'c\nd'\n[a]", "![[a](b)](https://c.d)", "~~*a~~*", "\x0E42\x0F\x0E0\x0F",
+		"[\x0E42\x0F](\x0E42\x0F)", "<a@b.c>", "a\\\nb\\*", ":smile::x:", "```html\n<p data-x=\"\x0E7\x0F\">\n```", "```diff\n+\n-", "```php\n<?php 'a",
+		"# a\n===\n***", "\t- a\n\n\t  b", "**重要。**其他_a_", "[a](https://x.org/&#x0a;)", "- 😀", "```c\n\u2028\x0c",
 	} {
 		f.Add(s)
 	}
+	for _, s := range hostile(512) {
+		f.Add(s)
+	}
 	f.Fuzz(func(t *testing.T, body string) {
-		check(t, body, HTML(body, nil))
+		check(t, body, HTML(body, people))
+		checkLine(t, body)
+		if text := Text(body, people); strings.ContainsAny(text, "\r\x00\x0E\x0F") {
+			t.Errorf("Text(%q) = %q", body, text)
+		}
 	})
 }
 
-// hostile is 16 KiB that a careless parser takes quadratic time for.
+// hostile is text that a careless parser takes quadratic time or space for.
 func hostile(size int) map[string]string {
 	out := map[string]string{}
 	for name, unit := range map[string]string{
 		"prose": "The quick brown fox. ", "spaces": " ", "lines": "\n", "letters": "a", "backtick": "`", "backticks": "` `` ``` ",
 		"fences": "```\n", "fences with space": "```\n\n", "open fences": "```\n```js\n", "code": "`a`", "one backtick": "a` ",
-		"links": "http://a.b ", "joined": "http://a", "schemes": "http://", "parens": "http://a(", "brackets": "http://a[http://b(",
+		"addresses": "http://a.b ", "joined": "http://a", "schemes": "http://", "parens": "http://a(", "brackets": "http://a[http://b(",
 		"dots": "http://a.......", "paths": "http://a.b/c", "open": "(((((((", "quotes": "\"'<>&", "chinese": "看https://go.dev。",
 		"invalid": "\xFF", "carriage returns": "\r",
+		"quotations": "> ", "quotations in a row": ">", "items": "- ", "numbers": "1. ", "mixed": "> - 1. ", "stars": "*", "star and space": "* ",
+		"openers": "*a ", "openers, double": "**a ", "closers": "a* ", "both": "*a_", "emphasis": "*a* ", "nested": "*a **a ", "bomb": "a**b", "rule of three": "***a* ",
+		"underscores": "_a", "strikes": "~~a ", "tildes": "~", "square": "[", "square closed": "[]", "links": "[a](b", "link": "[a](http://b) ", "links, angle": "[a](<b", "titles": `[a](b "c`,
+		"images": "![", "images closed": "![a](http://b)", "references": "[a][b", "definitions": "[a]: b\n", "definitions of many": "[a]: b\n[c]: d\n", "labels": "[a\\", "closing": "]", "closing paren": "](", "angle": "<", "angle address": "<a:", "angle mail": "<a@b", "angles": "<a:b>",
+		"pipes": "|", "pipes and lines": "|\n", "dashes": "|-", "headings": "# a\n", "setext": "a\n===\n", "rules": "***\n", "tabs": "\t", "indented": "    a\n", "entities": "&amp;", "hash": "&#1", "escapes": "\\*", "backslash": "\\",
+		"colons": ":", "codes": ":smile:", "colon words": ":a", "emoji": "😀", "family": "👨‍👩‍👧‍👦", "joiners": "\u200D", "tones": "🏽", "flags": "🇩", "marks": "\u0301",
+		"tokens": chat.Mention(42), "open tokens": "\x0E", "token in code": "`" + chat.Mention(7) + "`", "task": "- [ ] a\n", "lazy": "> a\nb\n", "html": "<b>", "comment": "<!--", "empty items": "-\n", "items with blanks": "- a\n\n",
 	} {
 		out[name] = strings.Repeat(unit, size/len(unit))
 	}
 	for name, unit := range map[string]string{
 		"parens": "http://a(", "no host": "http://:80", "only parens": "http://(", "mixed": "http://(http://[a", "dots": "http://.", "schemes": "http://",
 	} {
-		word := strings.Repeat(unit, mostAddress/len(unit)-1) + " "
+		word := strings.Repeat(unit, min(size/2, mostAddress)/len(unit)-1) + " "
 		out["words of "+name] = strings.Repeat(word, size/len(word))
 	}
-	out["blank, then code"] = "```\n" + strings.Repeat("\n", size/2) + strings.Repeat("a\n", size/4)
+	half, quarter := size/2, size/4
+	out["blank, then code"] = "```\n" + strings.Repeat("\n", half) + strings.Repeat("a\n", quarter)
 	out["one link"] = "http://a/" + strings.Repeat("(", size)
 	out["long link"] = "http://a/" + strings.Repeat("b", size)
 	out["long tail"] = "http://a" + strings.Repeat(".", size)
+	out["wide table"] = strings.Repeat("|", quarter) + "\n" + strings.Repeat("-|", quarter) + "\n" + strings.Repeat("|\n", quarter/2)
+	out["long table"] = strings.Repeat("|a", 30) + "\n" + strings.Repeat("|-", 30) + "\n" + strings.Repeat("|\n", half)
+	out["many tables"] = strings.Repeat("a|b\n-|-\n", size/8)
+	out["reference bomb"] = "[a]: http://b/" + strings.Repeat("c", half) + "\n\n" + strings.Repeat("[a]", size/6)
+	out["small reference bomb"] = "[a]: http://b/" + strings.Repeat("c", 1500) + "\n\n" + strings.Repeat("[a]", size/6)
+	out["many references"] = manyReferences(size)
+	out["deep, then lines"] = strings.Repeat("> ", quarter) + strings.Repeat("a\n", quarter)
+	out["deep list"] = deepList(size)
+	out["backticks of many lengths"] = backtickLengths(size)
+	out["nested links"] = strings.Repeat("[", half) + strings.Repeat("](http://a)", half/11)
+	out["nested strong"] = strings.Repeat("**a ", size/8) + strings.Repeat("a** ", size/8)
+	out["nested images"] = strings.Repeat("![", quarter) + strings.Repeat("](http://a)", size/22)
+	for language, unit := range map[string]string{
+		"js": "a=/[", "python": "f\"{f'{", "go": "`\"'", "html": "<a b=\"<", "xml": "<![CDATA[", "php": "<?php \"$a[", "bash": "$(\"${`", "ruby": "%w[#{", "perl": "s/qq{",
+		"c": "/*\\\n#if 0\n", "c++": "R\"(R\"(", "rust": "r##\"/*/*", "sql": "'a''\"", "yaml": "a: - [{", "json": "{\"a\":[", "css": "a{b:c(", "diff": "+-\n", "docker": "RUN \\\n", "haskell": "{-{-", "kotlin": "\"${\"${",
+		"swift": "\"\\(\"\\(", "scala": "s\"${s\"", "lua": "[==[", "toml": "'''\"\"\"", "ts": "a<b<(", "elixir": "~r/#{", "erlang": "\"~", "java": "@A(<", "nginx": "a {b ", "ocaml": "(*(*", "powershell": "$(@\"\n", "r": "`\"", "scss": "#{&{",
+		"ini": "[a\n=", "zig": "\\\\\n", "cs": "$@\"{$\"",
+	} {
+		for kind, unit := range map[string]string{"": unit, " letters": "a", " backslashes": "\\", " spaces": " ", " quotes": "\"", " open": "(", " slashes": "/", " less": "<"} {
+			{
+				lines := strings.Repeat(strings.Repeat(unit, mostColouredLine/len(unit)-1)+"\n", mostColoured/mostColouredLine-1)
+				out["code in "+language+kind] = "```" + language + "\n" + lines[:min(len(lines), size)]
+			}
+		}
+	}
 	return out
 }
 
+func manyReferences(size int) string {
+	var b strings.Builder
+	for i := 0; b.Len() < size/2; i++ {
+		b.WriteString("[" + strings.Repeat("x", i%40) + string(rune('a'+i%26)) + "]: http://b\n")
+	}
+	return b.String() + "\n" + strings.Repeat("[xa]", size/8)
+}
+
+func deepList(size int) string {
+	var b strings.Builder
+	for i := 0; b.Len() < size-2*i-4; i++ {
+		b.WriteString(strings.Repeat("  ", i) + "- a\n")
+	}
+	return b.String()
+}
+
+func backtickLengths(size int) string {
+	var b strings.Builder
+	for i := 1; b.Len() < size-i; i++ {
+		b.WriteString(strings.Repeat("`", i) + "a")
+	}
+	return b.String()
+}
+
 // Work is measured by allocations and size, which don't depend on how busy
-// the machine is; twice the text may cost twice as much, no more.
-func TestHostileTextCostsNoMoreThanItsLength(t *testing.T) {
+// the machine is.
+func TestHostileTextIsBounded(t *testing.T) {
 	const size = 16 << 10
-	twice := hostile(2 * size)
-	for name, body := range hostile(size) {
-		check(t, body, HTML(body, nil))
-		one := testing.AllocsPerRun(3, func() { HTML(body, nil) })
-		two := testing.AllocsPerRun(3, func() { HTML(twice[name], nil) })
-		if one > size/2 || two > 2.2*one+50 {
-			t.Errorf("%s: %v allocations for 16 KiB, %v for 32 KiB", name, one, two)
+	all := hostile(size)
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		body := all[name]
+		got := HTML(body, people)
+		check(t, name, got)
+		checkLine(t, body)
+		if most := 4096 + 17*size; len(got) > most {
+			t.Errorf("%s: %d bytes of HTML from 16 KiB", name, len(got))
 		}
-		if got := len(HTML(body, nil)); got > 14*size {
-			t.Errorf("%s: %d bytes of HTML from 16 KiB", name, got)
+		if n := testing.AllocsPerRun(1, func() { HTML(body, people) }); n > 24*size {
+			t.Errorf("%s: %v allocations", name, n)
+		}
+	}
+}
+
+func TestWhatCantBeRenderedShowsItsSource(t *testing.T) {
+	deep := strings.Repeat("*a **a ", 100) + strings.Repeat("a** a* ", 100)
+	if got := HTML(deep, people); !strings.HasPrefix(got, `<p class="source">*a **a `) {
+		t.Errorf("deep text: %.80s", got)
+	}
+	if got, ok := rendered("a", nil); !ok || got != "<p>a</p>" {
+		t.Error(got, ok)
+	}
+}
+
+// A sanitiser that lets everything through would not be noticed otherwise:
+// writer never writes what it must take away.
+func TestThePolicyTakesAwayWhatIsOurs(t *testing.T) {
+	for typed, want := range map[string]string{
+		`<p data-on:click="x" id="log" style="a" onclick="b">a</p>`: `<p>a</p>`,
+		`<span class="mention" data-mention="42">a</span>`:          `<span>a</span>`,
+		`<span class="kw">a</span>`:                                 `<span class="kw">a</span>`,
+		`<p class="seal">a</p><b>c</b><i>d</i>`:                     `<p>a</p>cd`,
+		`<a href="javascript:x" target="_top">a</a>`:                `a`,
+		`<a href="/rooms">a</a><img src="x"><svg></svg>`:            `a`,
+		`<script>a</script><iframe></iframe><form></form>`:          ``,
+		`<input type="text" value="a" name="b">`:                    ``,
+	} {
+		if got := policy.Sanitize(typed); got != want {
+			t.Errorf("%s\n got %s\nwant %s", typed, got, want)
 		}
 	}
 }
@@ -232,12 +440,37 @@ func TestReachEndsWhereBracketsCantMatch(t *testing.T) {
 }
 
 func BenchmarkHostile(b *testing.B) {
-	for name, body := range hostile(16 << 10) {
+	all := hostile(16 << 10)
+	for _, name := range slices.Sorted(maps.Keys(all)) {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				HTML(body, nil)
+				HTML(all[name], people)
 			}
 		})
+	}
+}
+
+// BenchmarkTypical is what messages of people cost.
+func BenchmarkTypical(b *testing.B) {
+	for name, body := range map[string]string{
+		"short": "I did, on the train.",
+		"prose": "I did, on the train. It holds the place where I was reading, see https://example.org/notes/reading-place?page=2#cursor, " +
+			"even through the tunnels.\nThen `go test ./...` and home. 明天见！",
+		"marked": "**Done:** the *reading place*, see [notes](https://example.org/notes) :tada:\n\n- [x] write\n- [ ] test\n\n> as you said",
+		"code":   "```go\nfunc main() {\n\tfmt.Println(\"hi\") // greet\n\tfor i := range 10 {\n\t\tgo run(i)\n\t}\n}\n```",
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				HTML(body, people)
+			}
+		})
+	}
+}
+
+func BenchmarkLine(b *testing.B) {
+	for b.Loop() {
+		Line("**Done:** the *reading place*, see [notes](https://example.org/notes) :tada:\n\n- [x] write", people)
 	}
 }

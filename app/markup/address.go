@@ -1,0 +1,95 @@
+package markup
+
+import (
+	"net/url"
+	"regexp"
+
+	"github.com/yuin/goldmark/util"
+	"mvdan.cc/xurls/v2"
+)
+
+// mostAddress is how many bytes a link's address may have. It bounds the time
+// that text which looks like many long addresses takes.
+const mostAddress = 2048
+
+// address knows where an address ends: punctuation at its end is not part of
+// it, balanced brackets are. Bound to the beginning, it never searches the
+// rest of the text again and again.
+var address = func() *regexp.Regexp {
+	re, err := xurls.StrictMatchingScheme(`https?://`)
+	if err != nil {
+		panic(err)
+	}
+	re = regexp.MustCompile("^(?:" + re.String() + ")")
+	re.Longest()
+	return re
+}()
+
+// bareAddress looks at text that begins with http:// or https:// and tells
+// how many bytes of it are an address, and how many can't begin another one:
+// those need not be looked at again.
+func bareAddress(text string) (length, seen int) {
+	seen = reach(text)
+	if seen > mostAddress {
+		return 0, seen
+	}
+	match := address.FindString(text[:seen])
+	if u, err := url.Parse(match); err != nil || u.Hostname() == "" {
+		return 0, len(match)
+	}
+	return len(match), len(match)
+}
+
+// reach is how far an address at the beginning of text could go: to a
+// character that ends it, or where brackets are closed that were not opened
+// or nest deeper than xurls follows.
+func reach(text string) int {
+	depth := 0
+	for i, r := range text {
+		switch r {
+		case '(', '[', '{':
+			depth++
+		case ')', ']', '}':
+			depth--
+		}
+		if depth < 0 || depth > 2 || endsAddress(r) {
+			return i
+		}
+	}
+	return len(text)
+}
+
+// endsAddress tells whether no address goes on over this character: white
+// space and controls, quotation marks, and the punctuation of Chinese and
+// Japanese, which put no space behind an address.
+func endsAddress(r rune) bool {
+	switch {
+	case r <= ' ', r == '"', r == '<', r == '>', r == '`', r == 0xA0,
+		0x2000 <= r && r <= 0x200B, 0x2018 <= r && r <= 0x201F, 0x2026 <= r && r <= 0x202F,
+		0x3000 <= r && r <= 0x3003, 0x3008 <= r && r <= 0x301F,
+		0xFF01 <= r && r <= 0xFF0F, 0xFF1A <= r && r <= 0xFF20, 0xFF3B <= r && r <= 0xFF40, 0xFF5B <= r && r <= 0xFF65:
+		return true
+	}
+	return false
+}
+
+// href is the address that a link written in Markdown leads to, if it is one
+// that we let people follow: web pages and mail, nothing that runs or that is
+// relative to the page it stands in.
+func href(destination []byte) (string, bool) {
+	if len(destination) > mostAddress {
+		return "", false
+	}
+	s := string(util.URLEscape(destination, true))
+	u, err := url.Parse(s)
+	if err != nil {
+		return "", false
+	}
+	switch u.Scheme { // in small letters
+	case "http", "https":
+		return s, u.Hostname() != ""
+	case "mailto":
+		return s, u.Opaque != ""
+	}
+	return "", false
+}
