@@ -154,14 +154,7 @@ func day(l i18n.Lang, m chat.Message) string {
 }
 
 // excerpt is the beginning of a message on one line.
-func excerpt(body string, names map[int64]string) string {
-	body = markup.Text(body, names)
-	line := strings.Join(strings.Fields(body), " ")
-	if runes := []rune(line); len(runes) > 120 {
-		return string(runes[:120]) + "…"
-	}
-	return line
-}
+func excerpt(body string, names map[int64]string) string { return markup.Line(body, names) }
 
 // signals writes the page's first signals. They are an expression to
 // Datastar, and JSON is one without surprises.

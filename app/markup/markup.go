@@ -36,11 +36,34 @@ const (
 // mentioned in it.
 func HTML(body string, people map[int64]string) string {
 	body = clean(body)
-	out, ok := rendered(body, people)
+	out, ok := prose(body)
+	if !ok {
+		out, ok = rendered(body, people)
+	}
 	if !ok {
 		out = source(body)
 	}
 	return mentioned(out, people)
+}
+
+// prose is a body in which nothing has a meaning to Markdown, as HTML: what
+// most messages are, and not worth a parser. It is not ok for any other.
+func prose(body string) (out string, ok bool) {
+	if body == "" || strings.ContainsAny(body, "\\`*_[]<>#~|:=&") {
+		return "", false
+	}
+	lineBegins, letters, last := true, false, rune(0)
+	for _, r := range body {
+		if lineBegins && (r <= ' ' || '0' <= r && r <= '9' || r == '-' || r == '+') || r == '\n' && (last == ' ' || last == '\t') {
+			return "", false
+		}
+		lineBegins, last = r == '\n', r
+		letters = letters || unicode.IsLetter(r)
+	}
+	if !letters || unicode.IsSpace(last) { // emoji alone may be large
+		return "", false
+	}
+	return "<p>" + strings.ReplaceAll(html.EscapeString(body), "\n", "<br>") + "</p>", true
 }
 
 // rendered is the body as HTML in which mentions are tokens still; not ok if

@@ -33,6 +33,7 @@ func TestHTML(t *testing.T) {
 	for body, want := range map[string]string{
 		"":                                "",
 		"hi":                              "<p>hi</p>",
+		"It's so, \"really\" (yes)!\n好。":  "<p>It&#39;s so, &#34;really&#34; (yes)!<br>好。</p>",
 		"a\nb\n\nc":                       "<p>a<br>b</p><p>c</p>",
 		"a\n \n\n\nb":                     "<p>a</p><p>b</p>",
 		"a  \nb\\\nc":                     "<p>a<br>b<br>c</p>",
@@ -154,6 +155,9 @@ func TestHTML(t *testing.T) {
 	} {
 		if got := HTML(body, people); got != want {
 			t.Errorf("HTML(%q)\n got %s\nwant %s", body, got, want)
+		}
+		if quick, ok := prose(clean(body)); ok && mentioned(quick, people) != want {
+			t.Errorf("HTML(%q) without a parser is %s", body, quick)
 		}
 		check(t, body, HTML(body, people))
 	}
@@ -288,6 +292,11 @@ func FuzzHTML(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body string) {
 		check(t, body, HTML(body, people))
 		checkLine(t, body)
+		if quick, ok := prose(clean(body)); ok {
+			if slow, _ := rendered(clean(body), people); quick != slow {
+				t.Errorf("HTML(%q)\nwithout a parser %s\nwith one         %s", body, quick, slow)
+			}
+		}
 		if text := Text(body, people); strings.ContainsAny(text, "\r\x00\x0E\x0F") {
 			t.Errorf("Text(%q) = %q", body, text)
 		}
