@@ -132,6 +132,7 @@ func (s *Server) routes() *http.ServeMux {
 	page("POST /rooms/{slug}", s.postRoom)
 	page("GET /rooms/{slug}/settings", s.getRoomSettings)
 	page("GET /rooms/{slug}/catchup", s.getCatchUp)
+	page("GET /rooms/{slug}/complete", s.getComplete)
 
 	page("POST /rooms/{slug}/messages", s.postMessage)
 	page("GET /rooms/{slug}/messages/{seq}", s.getMessage)

@@ -1,0 +1,4 @@
+package i18n
+
+// Completing a word that is typed.
+var Completions = text("Suggestions", "建议")
