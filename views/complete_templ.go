@@ -236,7 +236,7 @@ func completions(r chat.Room) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 17, "\" data-effect=\"$_word ? @get(el.dataset.url + encodeURIComponent($_word), {filterSignals: {include: /^$/}, retry: 'never', retryMaxCount: 0}).catch(() => {}) : ($_picks = 0)\" data-class:open=\"$_word && $_picks\" data-on:mousedown__prevent=\"\" data-on:click=\"")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 17, "\" data-effect=\"$_word ? @get(el.dataset.url + encodeURIComponent($_word), {filterSignals: {include: /^$/}, retry: 'never', retryMaxCount: 0}).catch(() => {}) : ($_picks = 0)\" data-class:open=\"$_word && $_picks\" data-on:mousedown=\"evt.preventDefault()\" data-on:click=\"")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

@@ -12,7 +12,7 @@ import (
 
 const marked = "# A plan\n\nSay *this* and **that**, ~~not~~ `code`, see [the notes](https://example.org/notes).\n\n" +
 	"- [x] write it\n- [ ] try it\n\n> So be it.\n> 就这样。\n\n" +
-	"| what | who | how long it will take, roughly |\n|:-|:-:|-:|\n| the parser | Ann | two days and an evening or so |\n| the look | Bob | one |\n\n" +
+	"| what | who | needs | may break | how long it will take, roughly |\n|:-|:-:|-|-|-:|\n| the parser | Ann | patience | everything | two days and an evening or so |\n| the look | Bob | an eye for it | nothing | one |\n\n" +
 	"```go\n// Greet says hello.\nfunc Greet(name string) error {\n\tfor i := range 10 {\n\t\tfmt.Println(\"hello\", name, i)\n\t}\n\treturn nil\n}\n```\n\n" +
 	"1. first\n2. second\n   - and more\n\n***\n\n<b onclick=\"alert(1)\">raw</b> :tada:"
 
