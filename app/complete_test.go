@@ -70,3 +70,17 @@ func TestMarkdownIsShownAndEditedAsTyped(t *testing.T) {
 		t.Errorf("not its first line without marks:\n%s", ask)
 	}
 }
+
+// A mention is made by the server alone: neither its token nor its HTML can
+// be typed.
+func TestMentionsCantBeForged(t *testing.T) {
+	s := newSite(t)
+	ann := s.guest("Ann")
+	for _, typed := range []string{"\x0E1\x0F hi", "a \x0E0\x0F", "`\x0E1\x0F`", `<span class="mention" data-mention="1">@Ann</span>`, `[@Ann](x){data-mention=1}`} {
+		ann.say("parlor", typed)
+	}
+	_, log, _ := strings.Cut(ann.get("/rooms/parlor").body, `id="log"`)
+	if log == "" || strings.Contains(log, `data-mention="`) || strings.ContainsAny(log, "\x0E\x0F") {
+		t.Errorf("a mention nobody made:\n%s", log)
+	}
+}

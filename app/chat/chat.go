@@ -1,6 +1,7 @@
 // Package chat is the language of the subject: people, rooms, messages, and
 // the rules about them that need no database and no browser. It imports
-// nothing else of this program, so everything else may speak it.
+// nothing else of this program but what an emoji is, so everything else may
+// speak it.
 package chat
 
 import (

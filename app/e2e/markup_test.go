@@ -151,6 +151,13 @@ func TestEmojiAreCompletedByKeyboard(t *testing.T) {
 	ann.until("the form is there", `() => document.activeElement.matches('#editing textarea')`)
 	ann.must(ann.page.InsertText(":tada"))
 	ann.listed(1)
+	ann.press(input.Escape) // closes the list, not the form
+	ann.notListed()
+	ann.press(input.Backspace)
+	ann.listed(2)
+	ann.must(ann.page.InsertText("a"))
+	ann.until("the list is for the whole word", `() => document.querySelectorAll('#completions [role=option]').length === 1`)
+	ann.listed(1)
 	ann.press(input.Enter)
 	ann.until("it is in the form, which is not sent", `() => document.querySelector('#editing textarea')?.value === '👍🎉'`)
 	ann.press(input.Enter)
