@@ -38,6 +38,7 @@ type Server struct {
 	presence *presence.Presence
 	hall     *hall
 	newest   *newest
+	nameKeys nameKeys
 	sessions *scs.SessionManager
 	streams  *streams
 	limits   *limits
@@ -140,6 +141,8 @@ func (s *Server) routes() *http.ServeMux {
 	page("GET /rooms/{slug}/messages/{seq}/edit", s.getMessageEdit)
 	page("GET /rooms/{slug}/messages/{seq}/delete", s.getMessageDelete)
 	page("POST /rooms/{slug}/messages/{seq}/delete", s.postMessageDelete)
+	page("GET /rooms/{slug}/messages/{seq}/react", s.getReact)
+	page("POST /rooms/{slug}/messages/{seq}/reactions", s.postReaction)
 	mux.Handle("POST /rooms/{slug}/typing", known(s.postTyping, ignoreAway))
 
 	// Streams read the session once and hold nothing of it.

@@ -21,7 +21,7 @@ const (
 )
 
 // getComplete lists what the word at somebody's caret may become: ":smi" an
-// emoji.
+// emoji, "@zs" a person.
 func (s *Server) getComplete(w http.ResponseWriter, r *http.Request) error {
 	room, err := s.roomOf(r)
 	if err != nil {
@@ -58,6 +58,9 @@ func (s *Server) completions(r *http.Request, room chat.Room, word string) ([]vi
 	}
 	if typed, ok := strings.CutPrefix(word, ":"); ok && typed != "" {
 		return emojiCompletions(s.lang(r), typed), nil
+	}
+	if typed, ok := strings.CutPrefix(strings.Replace(word, "＠", "@", 1), "@"); ok {
+		return s.mentionCompletions(r, room, typed)
 	}
 	return nil, nil
 }

@@ -1,7 +1,6 @@
 package app
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -82,12 +81,6 @@ func (s *Server) say(r *http.Request, room chat.Room, me chat.Person) (db.Said, 
 		return db.Said{}, err
 	}
 	return s.store.Say(r.Context(), room.ID, db.Post{AuthorID: me.ID, Nonce: nonce, Text: text, Typed: typed})
-}
-
-// textOf makes a text ready to be stored: the one place that knows what people
-// may have typed into it.
-func (s *Server) textOf(_ context.Context, _ chat.Room, typed string) (db.Text, error) {
-	return db.Text{Body: typed}, nil
 }
 
 // mayPost is flood control for everything that is written.
@@ -212,7 +205,11 @@ func (s *Server) edit(r *http.Request, room chat.Room, seq int64, me chat.Person
 	if err := s.mayPost(r, me); err != nil {
 		return 0, err
 	}
-	text, err := s.textOf(r.Context(), room, body)
+	earlier, err := s.mentionedBefore(r.Context(), room, seq, body)
+	if err != nil {
+		return 0, err
+	}
+	text, err := s.textOf(r.Context(), room, body, earlier...)
 	if err != nil {
 		return 0, err
 	}

@@ -92,7 +92,7 @@ func TestMentionsAreKeptUnderThePresentNickname(t *testing.T) {
 	if err != nil || rev == 0 {
 		t.Fatal(rev, err)
 	}
-	if who := called(); len(who) != 1 || who[0] != "Cleo here" {
+	if who := called(); len(who) != 1 || who[0] != "Cleo mention" { // no longer by everybody's name, but by hers
 		t.Fatal(who)
 	}
 	if _, err := h.Edit(ctx, 1, said.Seq, ann.ID, m.Version, db.Text{Body: "from another tab"}); reason(err) != chat.EditConflict {

@@ -92,6 +92,7 @@ type Store struct {
 	newest, before, after, around                     *sqlx.Stmt
 	visit, findSession, roomSince                     *sqlx.Stmt
 	message, nextRev, edit, remove                    *sqlx.Stmt
+	peopleNamed, membersLike                          *sqlx.Stmt
 }
 
 // Options for Open; the zero value is good for production.
@@ -140,11 +141,16 @@ func Open(ctx context.Context, url string, opt Options) (*Store, error) {
 		{&s.newest, newestSQL}, {&s.before, beforeSQL}, {&s.after, afterSQL}, {&s.around, aroundSQL},
 		{&s.visit, visitSQL}, {&s.findSession, findSessionSQL}, {&s.roomSince, roomSinceSQL},
 		{&s.message, messageSQL}, {&s.nextRev, nextRevSQL}, {&s.edit, editSQL}, {&s.remove, removeSQL},
+		{&s.peopleNamed, peopleNamedSQL}, {&s.membersLike, membersLikeSQL},
 	} {
 		if *p.into, err = conn.PreparexContext(ctx, p.sql); err != nil {
 			conn.Close()
 			return nil, fmt.Errorf("prepare %q: %w", p.sql, err)
 		}
+	}
+	if err := s.makeKeys(ctx); err != nil {
+		conn.Close()
+		return nil, err
 	}
 	return s, nil
 }

@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -56,7 +58,7 @@ type messageRow struct {
 
 // selectMessages reads messages with all that belongs to them in one query, and
 // so in one state. Most messages have nothing: then nothing is looked for.
-const selectMessages = `
+var selectMessages = `
 	select m.room_id, m.seq, m.rev, m.ordinal, m.author_id, p.nickname, p.hue, m.body, m.emote, m.version,
 	       m.first, m.new_day, m.said_at, m.edited_at, m.deleted_at, m.thread_seq, m.quotes, m.replies, m.pinned_at,
 	       case when m.mentioned is not null or q.mentioned is not null then (
@@ -68,10 +70,13 @@ const selectMessages = `
 	           'Author', (select ` + personJSON + ` from people x where x.id = q.author_id)
 	       ) end as parent,
 	       case when m.reactions > 0 then (
-	           select jsonb_agg(jsonb_build_object('Emoji', e.emoji, 'People', e.people) order by e.first) from (
-	               select y.emoji, min(y.id) as first, jsonb_agg(` + personJSON + ` order by y.id) as people
-	               from reactions y join people x on x.id = y.person_id
-	               where y.room_id = m.room_id and y.seq = m.seq group by y.emoji) as e
+	           select jsonb_agg(jsonb_build_object('Emoji', e.emoji, 'Count', e.n, 'Latest', to_jsonb(e.latest[:` + latestReactions + `]), 'People', (
+	                   select jsonb_agg(` + personJSON + ` order by u.n) from unnest(e.people[:` + reactionNames + `]) with ordinality as u(id, n)
+	                   join people x on x.id = u.id)) order by e.first)
+	           from (
+	               select y.emoji, count(*) as n, min(y.id) as first, array_agg(y.person_id order by y.id) as people,
+	                      array_agg(y.person_id order by y.id desc) as latest
+	               from reactions y where y.room_id = m.room_id and y.seq = m.seq group by y.emoji) as e
 	       ) end as all_reactions,
 	       case when m.files > 0 then (
 	           select jsonb_agg(jsonb_build_object('ID', f.id, 'Digest', f.digest, 'Name', f.name, 'Type', f.type, 'Size', f.size,
@@ -85,6 +90,8 @@ const selectMessages = `
 	       ) end as all_previews
 	from messages m join people p on p.id = m.author_id
 	left join messages q on q.room_id = m.room_id and q.seq = m.parent_seq `
+
+var latestReactions, reactionNames = strconv.Itoa(chat.LatestReactions), strconv.Itoa(chat.ReactionNames)
 
 const personJSON = `jsonb_build_object('ID', x.id, 'Nickname', x.nickname, 'Hue', x.hue)`
 
@@ -135,10 +142,10 @@ type Page struct {
 	Newer    bool           // there are messages after the last
 }
 
-const newestSQL = selectMessages + `where m.room_id = $1 and m.seq <= $2 order by m.seq desc limit $3`
-const beforeSQL = selectMessages + `where m.room_id = $1 and m.seq < $2 order by m.seq desc limit $3`
-const afterSQL = selectMessages + `where m.room_id = $1 and m.seq > $2 order by m.seq limit $3`
-const aroundSQL = `(` + selectMessages + `where m.room_id = $1 and m.seq <= $2 order by m.seq desc limit $3)
+var newestSQL = selectMessages + `where m.room_id = $1 and m.seq <= $2 order by m.seq desc limit $3`
+var beforeSQL = selectMessages + `where m.room_id = $1 and m.seq < $2 order by m.seq desc limit $3`
+var afterSQL = selectMessages + `where m.room_id = $1 and m.seq > $2 order by m.seq limit $3`
+var aroundSQL = `(` + selectMessages + `where m.room_id = $1 and m.seq <= $2 order by m.seq desc limit $3)
 	union all (` + selectMessages + `where m.room_id = $1 and m.seq > $2 order by m.seq limit $4)`
 
 // Page reads a page of a room's history. The room is read first, so whatever
@@ -251,7 +258,7 @@ func (s *Store) Window(ctx context.Context, room chat.Room, from, to int64, most
 	return page, nil
 }
 
-const messageSQL = selectMessages + `where m.room_id = $1 and m.seq = $2`
+var messageSQL = selectMessages + `where m.room_id = $1 and m.seq = $2`
 
 // Message reads one message.
 func (s *Store) Message(ctx context.Context, roomID, seq int64) (chat.Message, error) {
@@ -296,7 +303,7 @@ type Changes struct {
 // The limit is taken in the order of rev, which an index has ready, and the
 // few that are left are sorted: who missed 100,000 costs no more than who
 // missed 200.
-const changesSQL = `select * from (` + selectMessages + `
+var changesSQL = `select * from (` + selectMessages + `
 	where m.room_id = $1 and m.rev > $2 and m.seq <= $3 order by m.rev limit $4) as few order by seq`
 
 const changedPeopleSQL = `
@@ -399,7 +406,8 @@ const callSQL = `
 	order by x.person_id, x.reason = 'mention' desc
 	on conflict (person_id, room_id, seq) do nothing`
 
-const uncallSQL = `delete from mentions where room_id = $1 and seq = $2 and reason = 'mention' and not person_id = any($3)`
+const uncallSQL = `delete from mentions where room_id = $1 and seq = $2
+	and (reason = 'mention' and not person_id = any($3) or reason = 'here' and not $4)`
 
 const removeSQL = `
 	update messages set body = '', said_sum = null, edited_at = null, deleted_at = $3, rev = $4, mentioned = null, terms = null,
@@ -422,13 +430,7 @@ var purgeSQL = []string{
 // one now it is a Conflict; 0 takes any. A text equal to the present one changes
 // nothing: the number is 0.
 func (s *Store) Edit(ctx context.Context, roomID, seq, personID int64, version int, text Text) (rev int64, err error) {
-	people, reasons, named := []int64{}, []string{}, []int64{}
-	for _, m := range text.Mentions {
-		people, reasons = append(people, m.PersonID), append(reasons, m.reason())
-		if !m.Here {
-			named = append(named, m.PersonID)
-		}
-	}
+	callsHere := strings.Contains(text.Body, chat.Mention(0))
 	return s.changeMessage(ctx, roomID, seq, func(tx *sqlx.Tx, rev int64, old chat.Message) (bool, error) {
 		if err := changeable(old, personID); err != nil {
 			return false, err
@@ -438,6 +440,17 @@ func (s *Store) Edit(ctx context.Context, roomID, seq, personID int64, version i
 		}
 		if version != 0 && version != old.Version {
 			return false, chat.Refuse(chat.Conflict, chat.EditConflict)
+		}
+		// Whoever is here now was not called by a text that others were called by.
+		calledHere := strings.Contains(old.Body, chat.Mention(0))
+		people, reasons, named := []int64{}, []string{}, []int64{}
+		for _, m := range text.Mentions {
+			if !m.Here || !calledHere {
+				people, reasons = append(people, m.PersonID), append(reasons, m.reason())
+			}
+			if !m.Here {
+				named = append(named, m.PersonID)
+			}
 		}
 		if _, err := tx.ExecContext(ctx, keepVersionSQL, roomID, seq); err != nil {
 			return false, fmt.Errorf("keep the earlier text: %w", err)
@@ -450,7 +463,7 @@ func (s *Store) Edit(ctx context.Context, roomID, seq, personID int64, version i
 		if _, err := tx.StmtxContext(ctx, s.edit).ExecContext(ctx, roomID, seq, text.Body, s.now(), rev, mentioned, terms); err != nil {
 			return false, err
 		}
-		if _, err := tx.ExecContext(ctx, uncallSQL, roomID, seq, pq.Array(named)); err != nil {
+		if _, err := tx.ExecContext(ctx, uncallSQL, roomID, seq, pq.Array(named), callsHere); err != nil {
 			return false, fmt.Errorf("forget who is not mentioned any more: %w", err)
 		}
 		if len(people) == 0 {

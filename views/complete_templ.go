@@ -265,7 +265,7 @@ func completions(r chat.Room) templ.Component {
 // It stays a text box, for a combobox has one line: aria-activedescendant says
 // what is chosen.
 func completing() templ.Attributes {
-	const find = `$_word = evt.isComposing ? '' : el.value.slice(0, el.selectionEnd).match(/(?:^|[^\w:@])(@[^\s@:]{0,32}|:(?:[^\s:@]{2,40}|[^\0-\x7f]))$/)?.[1] ?? ''`
+	const find = `$_word = evt.isComposing ? '' : el.value.slice(0, el.selectionEnd).match(/(?:^|[^\w:@＠])([@＠][^\s@＠:]{0,32}|:(?:[^\s:@]{2,40}|[^\0-\x7f]))$/)?.[1] ?? ''`
 	return templ.Attributes{
 		"aria-autocomplete":               "list",
 		"aria-controls":                   "completions",

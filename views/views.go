@@ -10,6 +10,7 @@ package views
 import (
 	"encoding/json"
 	"fmt"
+	"hash/crc32"
 	"net/url"
 	"strconv"
 	"strings"
@@ -214,14 +215,23 @@ func moreCall(param, edge string) string {
 		`{filterSignals: {include: /^$/}, requestCancellation: 'disabled', retry: 'error'})`, param, edge)
 }
 
+// ownCSS is OwnCSS for a person N.
+const ownCSS = `.message[data-author="N"]:not(.deleted) .own,[data-maker="N"] .own,.message .react{display:inline-grid}` +
+	`.typing [data-person="N"]{display:none}` +
+	`.typing:not(:has([data-person]:not([data-person="N"]))){visibility:hidden}` +
+	`[data-people~="N"]{border-color:var(--seal);background:var(--seal-wash);box-shadow:inset 0 0 0 1px var(--seal)}[data-people~="N"] .mine{display:inline}` +
+	`[data-mention="N"]{background:var(--seal);color:var(--seal-ink)}` +
+	`.message:not([data-author="N"]):has([data-mention="N"],[data-mention="here"]){background:var(--called);box-shadow:inset 3px 0 0 var(--seal)}`
+
 // OwnCSS is the style sheet that makes a person's own things theirs on pages
 // that are the same for everyone. Hidden is not forbidden: the server checks.
-func OwnCSS(personID int64) string {
-	n := id(personID)
-	return strings.ReplaceAll(`.message[data-author="N"]:not(.deleted) .own,[data-maker="N"] .own{display:inline-grid}`+
-		`.typing [data-person="N"]{display:none}`+
-		`.typing:not(:has([data-person]:not([data-person="N"]))){visibility:hidden}`, "N", n)
-}
+func OwnCSS(personID int64) string { return strings.ReplaceAll(ownCSS, "N", id(personID)) }
+
+// ownCSSURL is its address, another one when the rules change: browsers keep it
+// for ever.
+func ownCSSURL(me *Viewer) string { return "/people/" + me.ID + "/own.css?" + ownCSSVersion }
+
+var ownCSSVersion = fmt.Sprintf("%08x", crc32.ChecksumIEEE([]byte(ownCSS)))
 
 // safeURL marks an address that this package built from escaped parts.
 func safeURL(s string) templ.SafeURL { return templ.SafeURL(s) }

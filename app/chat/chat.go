@@ -118,11 +118,32 @@ type Quote struct {
 	Deleted bool
 }
 
-// Reaction is one emoji under a message, with everybody who gave it, the first
-// one first.
+// MostEmoji is how many different emoji a message takes. Everybody who reads a
+// room gets each of its messages afresh with each reaction, so what is shown of
+// them is bounded: of each emoji the first ReactionNames people by name, and
+// the latest LatestReactions by number only.
+const (
+	MostEmoji       = 20
+	ReactionNames   = 20
+	LatestReactions = 100
+)
+
+// Reaction is one emoji under a message.
 type Reaction struct {
-	Emoji  string
+	Emoji string
+	Count int // of the people who gave it
+	// People are the first of them, the very first at the beginning.
 	People []Person
+	// Latest are the ids of the latest of them. Who is not among these can't
+	// see on the page that the emoji is theirs, too.
+	Latest []int64
+}
+
+// TakesEmoji tells whether the emoji may be given to the message, or whether
+// it would be one too many.
+func (m Message) TakesEmoji(emoji string) bool {
+	return len(m.Reactions) < MostEmoji ||
+		slices.ContainsFunc(m.Reactions, func(r Reaction) bool { return r.Emoji == emoji })
 }
 
 // File is something that belongs to a message.

@@ -46,6 +46,10 @@ const (
 	MessageDeleted      Reason = "message-deleted"
 	EditConflict        Reason = "edit-conflict"
 
+	NotAnEmoji      Reason = "not-an-emoji"
+	TooManyEmoji    Reason = "too-many-emoji" // most different emoji
+	ReactionTooLate Reason = "reaction-too-late"
+
 	NonceMalformed  Reason = "nonce-malformed"
 	NonceReused     Reason = "nonce-reused"
 	CursorMalformed Reason = "cursor-malformed"

@@ -158,6 +158,10 @@ var reasons = map[string]Text{
 	"edit-conflict":          text("The message was changed meanwhile, in another tab or on another device. Compare the two texts, and save again what you want to keep.", "这条消息刚才在别的标签页或设备上改过。请比较两个版本，再保存想要的那个。"),
 	"message-deleted":        text("That message has been deleted and can't be changed. You can say it anew.", "这条消息已经删除，不能再改。可以重新说一次。"),
 
+	"not-an-emoji":      text("That is not one emoji. Pick one from the list, or type a single one.", "那不是一个表情。请从列表里选一个，或者只输入一个表情。"),
+	"too-many-emoji":    text("This message has %d different emoji already. Add to one of those.", "这条消息已有 %d 种表情，请从其中选一个。"),
+	"reaction-too-late": text("That message has been deleted, so there is nothing left to react to.", "这条消息已经删除，没法再回应了。"),
+
 	"nonce-malformed":  text("This form came back damaged. Reload the page and send it again.", "表单在途中损坏了。请刷新页面后重新发送。"),
 	"nonce-reused":     text("This form has already sent another message. Your text is kept; send it once more.", "这个表单已经发过另一条消息。你写的内容还在，请再发一次。"),
 	"cursor-malformed": text("That place in the conversation can't be read. Open the room again.", "看不懂这个阅读位置。请重新打开房间。"),

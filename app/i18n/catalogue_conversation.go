@@ -2,7 +2,6 @@ package i18n
 
 // What belongs to a message.
 var (
-	Replies   = count("%d reply", "%d replies", "%d 条回复")
-	Reactions = text("Reactions", "回应")
-	Files     = text("Files", "文件")
+	Replies = count("%d reply", "%d replies", "%d 条回复")
+	Files   = text("Files", "文件")
 )
