@@ -45,7 +45,7 @@ var dense = []*unicode.RangeTable{
 const longVowel = 'ー'
 
 func isDense(r rune) bool {
-	return r >= 0x0e00 && (r == longVowel || unicode.In(r, dense...))
+	return isCommonHan(r) || r >= 0x0e00 && (r == longVowel || unicode.In(r, dense...))
 }
 
 // tokens cuts a text. Everything that is no letter, digit or symbol only
@@ -109,36 +109,42 @@ func bounded(text string) string {
 // folder goes through a text character by character, each with the marks that
 // belong to it, and folds it: compatibility forms (NFKC), case, diacritics.
 type folder struct {
-	iter       norm.Iter
+	text       string
 	fold       cases.Caser
 	folded     string
 	start, end int // of the character in the text
 }
 
-func newFolder(text string) *folder {
-	f := &folder{fold: cases.Fold()}
-	f.iter.InitString(norm.NFKC, text)
-	return f
-}
+func newFolder(text string) *folder { return &folder{text: text, fold: cases.Fold()} }
 
 func (f *folder) next() bool {
-	if f.iter.Done() {
+	f.start = f.end
+	rest := f.text[f.start:]
+	if rest == "" {
 		return false
 	}
-	f.start = f.iter.Pos()
-	segment := f.iter.Next()
-	f.end = f.iter.Pos()
-	if len(segment) == 1 && segment[0] < utf8.RuneSelf {
-		f.folded = asciiFolded[segment[0] : segment[0]+1]
+	// Most of what is said needs no tables: ASCII and Chinese, where no mark
+	// follows.
+	r, n := utf8.DecodeRuneInString(rest)
+	if r < utf8.RuneSelf && (len(rest) == 1 || rest[1] < utf8.RuneSelf) {
+		f.folded, f.end = asciiFolded[r:r+1], f.start+1
 		return true
 	}
-	if r, n := utf8.DecodeRune(segment); n == len(segment) && (unicode.Is(unicode.Han, r) || unicode.Is(unicode.Hiragana, r) || unicode.Is(unicode.Katakana, r)) {
-		f.folded = string(segment) // they have neither case nor diacritics
-		return true
+	if isCommonHan(r) {
+		if after, _ := utf8.DecodeRuneInString(rest[n:]); len(rest) == n || after < 0x300 || isCommonHan(after) {
+			f.folded, f.end = rest[:n], f.start+n
+			return true
+		}
 	}
-	f.folded = withoutDiacritics(f.fold.String(string(segment)))
+	n = norm.NFKC.NextBoundaryInString(rest, true)
+	f.end = f.start + n
+	f.folded = withoutDiacritics(f.fold.String(norm.NFKC.String(rest[:n])))
 	return true
 }
+
+// isCommonHan is true for the block of characters that Chinese is written
+// with; they have neither case nor other forms.
+func isCommonHan(r rune) bool { return r >= 0x4e00 && r <= 0x9fff }
 
 var asciiFolded = func() string {
 	var b [utf8.RuneSelf]byte
