@@ -52,6 +52,9 @@ const (
 	PlaceMalformed  Reason = "place-malformed" // before=, after= and the like
 	FormMalformed   Reason = "form-malformed"
 
+	SearchTooBroad Reason = "search-too-broad"
+	SearchBusy     Reason = "search-busy"
+
 	NeedNickname   Reason = "need-nickname"
 	NotYours       Reason = "not-yours"
 	NotYourRoom    Reason = "not-your-room"

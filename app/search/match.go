@@ -1,27 +1,20 @@
 package search
 
 import (
+	"slices"
 	"strings"
 )
 
-// Within is where a query looks, after its names were looked up.
-type Within struct {
-	Authors []int64 // any of them; empty: everybody
-	Rooms   []int64 // any of them; empty: all
-}
-
-// TSQuery is the query as a Postgres tsquery for what Terms made, or "" where
-// nothing is wanted that the terms know. It may let through what Matches does
-// not; never the other way round.
-func (q Query) TSQuery(in Within) string {
+// TSQuery is the query as a Postgres tsquery for what Terms made, or "". It may
+// let through what Matches does not; never the other way round. Filters that
+// the text does not show are left to the database.
+func (q Query) TSQuery() string {
 	var and []string
 	for _, p := range q.Wanted {
 		and = append(and, p.wanted())
 	}
-	and = appendAny(and, in.Authors, authorLexeme)
-	and = appendAny(and, in.Rooms, roomLexeme)
 	for _, h := range q.Has {
-		if !h.Later() {
+		if h.inTerms() {
 			and = append(and, quote(hasLexeme(h)))
 		}
 	}
@@ -33,15 +26,20 @@ func (q Query) TSQuery(in Within) string {
 	return strings.Join(and, " & ")
 }
 
-func appendAny(and []string, ids []int64, lexeme func(int64) string) []string {
-	if len(ids) == 0 {
-		return and
+// Wants tells whether the TSQuery has something that must be there, which an
+// index can look up. A query of exclusions alone has to be tried out.
+func (q Query) Wants() bool {
+	return len(q.Wanted) > 0 || slices.ContainsFunc(q.Has, Has.inTerms)
+}
+
+// Beside are the things in Has that are not in the terms.
+func (q Query) Beside() (out []Has) {
+	for _, h := range q.Has {
+		if !h.inTerms() {
+			out = append(out, h)
+		}
 	}
-	var or []string
-	for _, id := range ids {
-		or = append(or, quote(lexeme(id)))
-	}
-	return append(and, "("+strings.Join(or, " | ")+")")
+	return out
 }
 
 // lexemes are what a phrase is in the index, with the position of each.

@@ -19,23 +19,20 @@ const (
 // Has is something besides words that a message can have.
 type Has string
 
-// What the text shows by itself comes first, then what a message holds, then
-// what others did to it, which is no part of its terms.
 const (
-	HasLink    Has = "link"
-	HasCode    Has = "code"
-	HasMention Has = "mention"
-	HasFile    Has = "file"
-	HasImage   Has = "image"
-	HasReply   Has = "reply"
+	HasLink Has = "link"
+	HasCode Has = "code"
 
+	HasMention  Has = "mention"
+	HasFile     Has = "file"
+	HasImage    Has = "image"
+	HasReply    Has = "reply"
 	HasReaction Has = "reaction"
 	HasPin      Has = "pin"
 )
 
-// Later tells whether it can come to a message after it was said, without an
-// edit. Then it is not in the terms.
-func (h Has) Later() bool { return h == HasReaction || h == HasPin }
+// inTerms tells whether the text itself shows it, so that Terms has it.
+func (h Has) inTerms() bool { return h == HasLink || h == HasCode }
 
 // Query is what somebody looks for: messages that have all wanted phrases and
 // none of the excluded, and that pass each kind of filter.

@@ -35,18 +35,14 @@ func TestTerms(t *testing.T) {
 		{`'; drop \ table`, `'drop':1 'table':2`},
 		{"が が", `'が':1,2`}, // the first one in two characters
 	} {
-		if got := Terms(test.text, Marks{}); got != test.want {
+		if got := Terms(test.text); got != test.want {
 			t.Errorf("Terms(%q) is\n%s, not\n%s", test.text, got, test.want)
 		}
-	}
-	got := Terms("x", Marks{Author: 42, Room: 7, Has: []Has{HasFile}})
-	if want := `'x':1 '@42' '#7' '?file'`; got != want {
-		t.Errorf("with marks: %s, not %s", got, want)
 	}
 }
 
 func TestWhatIsTypedNeverMakesAMark(t *testing.T) {
-	got := Terms("@42 #7 ?file !crowded '@42' ?link", Marks{})
+	got := Terms("@42 #7 ?file !crowded '@42' ?link")
 	for _, mark := range []string{"'@", "'#", "'?", "'!"} {
 		if strings.Contains(got, mark) {
 			t.Errorf("%s has a mark", got)
@@ -64,7 +60,7 @@ func TestTermsStayWithinPostgresLimits(t *testing.T) {
 		"marks":              "e" + strings.Repeat("\u0301", 1<<18),
 		"not text":           strings.Repeat("\xff\x00'\\", 1<<18),
 	} {
-		v := Terms(text, Marks{})
+		v := Terms(text)
 		if len(v) > 1<<20 {
 			t.Errorf("%s: %d bytes", name, len(v))
 		}
@@ -190,17 +186,24 @@ func TestWhatIsNoFilterIsText(t *testing.T) {
 		if typed == "from:" {
 			want = `'from':*`
 		}
-		if got := Parse(typed, now).TSQuery(Within{}); got != want {
+		if got := Parse(typed, now).TSQuery(); got != want {
 			t.Errorf("%q is %s, not %s", typed, got, want)
 		}
 	}
 }
 
-func TestTSQueryHasFilters(t *testing.T) {
-	q := Parse("cache -redis from:zoe has:file has:reaction", now)
-	got := q.TSQuery(Within{Authors: []int64{1, 2}, Rooms: []int64{7}})
-	if want := `'cache':* & ('@1' | '@2') & ('#7') & '?file' & !('redis')`; got != want {
+func TestTSQueryHasWhatTheTextShows(t *testing.T) {
+	q := Parse("cache -redis from:zoe has:link has:file has:reaction", now)
+	if got, want := q.TSQuery(), `'cache':* & '?link' & !('redis')`; got != want {
 		t.Errorf("%s, not %s", got, want)
+	}
+	if got, want := q.Beside(), []Has{HasFile, HasReaction}; !slices.Equal(got, want) {
+		t.Errorf("beside: %v, not %v", got, want)
+	}
+	for typed, want := range map[string]bool{"a": true, "-a": false, "has:link": true, "has:file": false, "from:zoe": false, "": false} {
+		if got := Parse(typed, now).Wants(); got != want {
+			t.Errorf("%q wants something: %v", typed, got)
+		}
 	}
 }
 
@@ -218,7 +221,7 @@ func TestQueriesAreBounded(t *testing.T) {
 		if n > mostTokens || len(q.Wanted)+len(q.Excluded) > mostPhrases || len(q.From) > mostFilters {
 			t.Errorf("%.10q: %d tokens in %d phrases", typed, n, len(q.Wanted))
 		}
-		if s := q.TSQuery(Within{}); len(s) > 16<<10 {
+		if s := q.TSQuery(); len(s) > 16<<10 {
 			t.Errorf("%.10q: a query of %d bytes", typed, len(s))
 		}
 	}
@@ -306,8 +309,8 @@ func TestAnyPieceOfATextIsFound(t *testing.T) {
 				t.Errorf("a snippet of %q is no text: %q", s, p.Text)
 			}
 		}
-		Terms(s, Marks{})
-		Parse(s, now).TSQuery(Within{})
+		Terms(s)
+		Parse(s, now).TSQuery()
 	}
 }
 
@@ -315,6 +318,6 @@ func BenchmarkTerms(b *testing.B) {
 	text := strings.Repeat("今天我们开会讨论聊天应用 and then we deployed v1.2 of it. ", 4)
 	b.SetBytes(int64(len(text)))
 	for b.Loop() {
-		Terms(text, Marks{Author: 1, Room: 2})
+		Terms(text)
 	}
 }

@@ -14,6 +14,8 @@ const (
 	mostPositions = 255   // of one lexeme; it keeps the first ones only
 )
 
+func hasLexeme(h Has) string { return "?" + string(h) }
+
 // mostOfWord is how many characters of a word make its lexeme. Words that
 // begin alike so far are told apart by Query.Matches.
 const mostOfWord = 64
@@ -22,39 +24,19 @@ const mostOfWord = 64
 // phrases may be missed in it by their positions.
 const crowded = "!crowded"
 
-// Marks are what else a message is found by. They are lexemes as the words
-// are; each begins with a character that no word has.
-type Marks struct {
-	Author int64
-	Room   int64
-	Has    []Has
-}
-
-func authorLexeme(id int64) string { return "@" + strconv.FormatInt(id, 10) }
-func roomLexeme(id int64) string   { return "#" + strconv.FormatInt(id, 10) }
-func hasLexeme(h Has) string       { return "?" + string(h) }
-
 // Terms is what a message is found by, as the text of a Postgres tsvector:
 // its words in their positions, the overlapping pairs of characters of scripts
-// without spaces (bigrams), and the marks. The last character of such a run
-// stands alone, so that every character begins a lexeme and is found by its
-// prefix.
+// without spaces (bigrams). The last character of such a run stands alone, so
+// that every character begins a lexeme and is found by its prefix.
 //
-// What the text itself shows, that it has a link or code, is marked by itself.
-func Terms(text string, marks Marks) string {
+// That the text has a link or code is marked by lexemes that no word is equal
+// to: each begins with a character that words don't have. Package db marks
+// author and room in the same way.
+func Terms(text string) string {
 	toks := tokens(text)
 	v := vector{at: make(map[string]int, len(toks))}
 	for i, t := range toks {
 		v.add(lexeme(toks, i, t), i+1)
-	}
-	if marks.Author > 0 {
-		v.mark(authorLexeme(marks.Author))
-	}
-	if marks.Room > 0 {
-		v.mark(roomLexeme(marks.Room))
-	}
-	for _, h := range marks.Has {
-		v.mark(hasLexeme(h))
 	}
 	if hasLink(text) {
 		v.mark(hasLexeme(HasLink))
