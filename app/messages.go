@@ -13,6 +13,7 @@ import (
 
 	"parlor/app/chat"
 	"parlor/app/markup"
+	"parlor/app/search"
 	"parlor/app/sse"
 	"parlor/db"
 	"parlor/views"
@@ -87,7 +88,7 @@ func (s *Server) say(r *http.Request, room chat.Room, me chat.Person) (db.Said, 
 // textOf makes a text ready to be stored: the one place that knows what people
 // may have typed into it.
 func (s *Server) textOf(_ context.Context, _ chat.Room, typed string) (db.Text, error) {
-	return db.Text{Body: typed}, nil
+	return db.Text{Body: typed, Terms: search.Terms(typed)}, nil
 }
 
 // mayPost is flood control for everything that is written.

@@ -279,7 +279,7 @@ func TestSearchThatTakesTooLongIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer hold.Rollback()
-	hold.MustExec(`lock table messages in access exclusive mode`)
+	hold.MustExec(`set local idle_in_transaction_session_timeout = 0; lock table messages in access exclusive mode`)
 	_, err = h.Search(context.Background(), want)
 	if reason(err) != chat.SearchTooBroad {
 		t.Errorf("it was answered with %v", err)
@@ -375,22 +375,39 @@ func TestFirstMessageSinceADay(t *testing.T) {
 	if err != nil || seq != thursday {
 		t.Errorf("%d, %v", seq, err)
 	}
-	if _, err := h.FirstSince(ctx, 1, h.now.AddDate(0, 0, 1)); reason(err) != chat.NoSuchMessage {
+	if _, err := h.FirstSince(ctx, 1, h.now.AddDate(0, 0, 1)); reason(err) != chat.NothingSince {
 		t.Error(err)
 	}
 }
 
-func TestCalledFindsPeopleAndRooms(t *testing.T) {
+func TestPeopleAndRoomsAreFoundByWhatTheyAreCalled(t *testing.T) {
 	h, ctx := newHouse(t), context.Background()
 	zoe := h.enter("Zoe")
 	room, err := h.MakeRoom(ctx, zoe.ID, "The Kitchen", "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	people, rooms, err := h.Called(ctx, []string{"zoe", "nobody"}, []string{"the KITCHEN", "parlor", "nowhere"})
-	slices.Sort(rooms)
-	if err != nil || !slices.Equal(people, []int64{zoe.ID}) || !slices.Equal(rooms, []int64{1, room.ID}) {
-		t.Errorf("%v %v %v", people, rooms, err)
+	var nicks []chat.Nickname
+	for _, name := range []string{"ＺＯＥ", "Bob"} {
+		nick, err := chat.ParseNickname(name, 32)
+		if err != nil {
+			t.Fatal(err)
+		}
+		nicks = append(nicks, nick)
+	}
+	people, err := h.PeopleCalled(ctx, nicks)
+	if err != nil || len(people) != 1 || people[nicks[0].Folded] != zoe.ID {
+		t.Errorf("%v, %v", people, err)
+	}
+	names := []string{"the KITCHEN", "the-kitchen", "The-Kitchen", "nowhere"}
+	rooms, err := h.RoomsCalled(ctx, names)
+	if err != nil || len(rooms) != 3 {
+		t.Errorf("%v, %v", rooms, err)
+	}
+	for _, name := range names[:3] {
+		if rooms[name].ID != room.ID {
+			t.Errorf("%s: %+v", name, rooms[name])
+		}
 	}
 }
 

@@ -54,6 +54,9 @@ const (
 
 	SearchTooBroad Reason = "search-too-broad"
 	SearchBusy     Reason = "search-busy"
+	SearchTooFast  Reason = "search-too-fast"
+	DateMalformed  Reason = "date-malformed"
+	NothingSince   Reason = "nothing-since"
 
 	NeedNickname   Reason = "need-nickname"
 	NotYours       Reason = "not-yours"
