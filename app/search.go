@@ -68,7 +68,7 @@ func (s *Server) getSearch(w http.ResponseWriter, r *http.Request) error {
 		return s.searchJSON(w, page)
 	}
 	// Other sites can't write into somebody's searches by a link.
-	if from := r.Header.Get("Sec-Fetch-Site"); me != nil && refusal == nil && page.Found.Asked && !page.Found.Paged && (from == "" || from == "same-origin") {
+	if from := r.Header.Get("Sec-Fetch-Site"); me != nil && refusal == nil && page.Found.Asked && !page.Found.Paged && from != "cross-site" && from != "same-site" {
 		if err := s.store.Remember(r.Context(), me.ID, typed); err != nil {
 			s.log.Warn("a search is not remembered", "request", requestID(r), "err", err)
 		}
