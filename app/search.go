@@ -44,7 +44,10 @@ func (s *Server) getSearch(w http.ResponseWriter, r *http.Request) error {
 		http.Redirect(w, r, "/search?"+form.Encode(), http.StatusSeeOther)
 		return nil
 	}
-	page := views.SearchPage{Query: typed, TimeZone: zoneName(zone), Today: now}
+	page := views.SearchPage{Query: typed, Field: typed, TimeZone: zoneName(zone), Today: now}
+	if len(q.Wanted)+len(q.Excluded) == 0 && !q.Empty() {
+		page.Field += " " // for the words to come
+	}
 	err := s.find(r, q, &page)
 	var refusal *chat.Error
 	switch {
@@ -117,7 +120,10 @@ func (s *Server) find(r *http.Request, q search.Query, page *views.SearchPage) e
 		return err
 	}
 	page.Found.Paged = want.Older != db.Moment{}
-	page.Found.Newest = searchPath(page, nil)
+	page.Found.Newest = searchPath(page.Query, page.TimeZone, nil)
+	if filter, rest, in := strings.Cut(page.Query, " "); in && page.Room != nil && filter == "in:"+page.Room.Slug {
+		page.Found.Everywhere = searchPath(strings.TrimSpace(rest), page.TimeZone, nil)
+	}
 	if len(page.Found.NoPeople)+len(page.Found.NoRooms) > 0 && (len(want.Authors) == 0 && len(q.From) > 0 || len(want.Rooms) == 0 && len(q.In) > 0) {
 		return nil // nobody of those who were named is here
 	}
@@ -134,7 +140,7 @@ func (s *Server) find(r *http.Request, q search.Query, page *views.SearchPage) e
 		})
 	}
 	if found.Older != nil {
-		page.Found.Older = searchPath(page, found.Older)
+		page.Found.Older = searchPath(page.Query, page.TimeZone, found.Older)
 	}
 	return nil
 }
@@ -187,11 +193,11 @@ func (s *Server) resolve(r *http.Request, q search.Query, want *db.Search, page 
 	return nil
 }
 
-// searchPath is the address of the search, from a moment on if there is one.
-func searchPath(page *views.SearchPage, older *db.Moment) string {
-	v := url.Values{"q": {page.Query}}
-	if page.TimeZone != "" {
-		v.Set("tz", page.TimeZone)
+// searchPath is the address of a search, from a moment on if there is one.
+func searchPath(query, zone string, older *db.Moment) string {
+	v := url.Values{"q": {query}}
+	if zone != "" {
+		v.Set("tz", zone)
 	}
 	if older != nil {
 		v.Set("older", fmt.Sprintf("%d-%d-%d", older.SaidAt.UnixMicro(), older.RoomID, older.Seq))
