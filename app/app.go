@@ -85,6 +85,7 @@ func New(ctx context.Context, cfg Config, databaseURL string, store *db.Store, l
 	go s.ready.watch(ctx)
 	go s.hall.run(ctx)
 	go s.sweep(ctx)
+	go s.keepSearchable(ctx)
 	go func() {
 		if err := store.Watch(ctx, s.databaseAway); err != nil {
 			log.Error("can't watch the database", "err", err)
@@ -144,6 +145,9 @@ func (s *Server) routes() *http.ServeMux {
 	page("GET /rooms/{slug}/messages/{seq}/react", s.getReact)
 	page("POST /rooms/{slug}/messages/{seq}/reactions", s.postReaction)
 	mux.Handle("POST /rooms/{slug}/typing", known(s.postTyping, ignoreAway))
+
+	page("GET /search", s.getSearch)
+	page("POST /search/forget", s.postSearchForget)
 
 	// Streams read the session once and hold nothing of it.
 	mux.Handle("GET /stream", s.answer(s.getLobbyStream))

@@ -16,6 +16,7 @@ type limits struct {
 	addrPosts buckets[netip.Addr]
 	names     buckets[netip.Addr]
 	typing    buckets[int64]
+	searches  buckets[netip.Addr]
 }
 
 // buckets holds a token bucket per key, for keys that were seen lately.
@@ -57,6 +58,7 @@ func newLimits(cfg Config) *limits {
 		addrPosts: newBuckets[netip.Addr](cfg.PostsPerSecond*10, cfg.PostsBurst*10),
 		names:     newBuckets[netip.Addr](float64(cfg.NicknamesPerHour)/3600, max(cfg.NicknamesPerHour, 1)),
 		typing:    newBuckets[int64](1, 3),
+		searches:  newBuckets[netip.Addr](searchesPerSecond(cfg), 30),
 	}
 }
 
@@ -80,6 +82,20 @@ func (l *limits) mayType(personID int64, now time.Time) bool {
 	return l.typing.allow(personID, now)
 }
 
+// searchesPerSecond is enough for several who search as they type.
+func searchesPerSecond(cfg Config) float64 {
+	if cfg.PostsPerSecond == 0 { // no flood control at all
+		return 0
+	}
+	return 5
+}
+
+func (l *limits) maySearch(addr netip.Addr, now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.searches.allow(addr, now)
+}
+
 func (l *limits) sweep(now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -87,4 +103,5 @@ func (l *limits) sweep(now time.Time) {
 	l.addrPosts.sweep(now)
 	l.names.sweep(now)
 	l.typing.sweep(now)
+	l.searches.sweep(now)
 }

@@ -55,6 +55,9 @@ func (s *Server) getRoom(w http.ResponseWriter, r *http.Request) error {
 		http.Redirect(w, r, to.String(), http.StatusFound) // not for ever: it may be renamed back
 		return nil
 	}
+	if on := r.URL.Query().Get("on"); on != "" {
+		return s.goToDay(w, r, room, on)
+	}
 	place, err := placeOf(r)
 	if err != nil {
 		return err

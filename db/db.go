@@ -88,6 +88,8 @@ type Store struct {
 
 	committed func(posts int) // OnCommit
 
+	searches chan struct{} // holds one for each search that runs
+
 	say, changes, changedPeople, roomBySlug, roomByID *sqlx.Stmt
 	newest, before, after, around                     *sqlx.Stmt
 	visit, findSession, roomSince                     *sqlx.Stmt
@@ -125,6 +127,9 @@ func Open(ctx context.Context, url string, opt Options) (*Store, error) {
 	conn.SetMaxOpenConns(opt.Connections)
 	conn.SetMaxIdleConns(opt.Connections)
 	s := &Store{DB: conn, url: url, now: opt.Now, committed: func(int) {}}
+	// Searches are the slowest of what people can ask for: they get a part of
+	// the connections only.
+	s.searches = make(chan struct{}, max(1, opt.Connections/4))
 	here := make(chan struct{})
 	s.gone.Store(&here)
 	s.says.waiting = make(map[int64][]*pendingSay)

@@ -459,7 +459,7 @@ func (s *Store) Edit(ctx context.Context, roomID, seq, personID int64, version i
 		if len(named) > 0 {
 			mentioned = pq.Array(named)
 		}
-		terms := sql.NullString{String: text.Terms, Valid: text.Terms != ""}
+		terms := termsOf(text, roomID, personID)
 		if _, err := tx.StmtxContext(ctx, s.edit).ExecContext(ctx, roomID, seq, text.Body, s.now(), rev, mentioned, terms); err != nil {
 			return false, err
 		}

@@ -166,14 +166,14 @@ func (s *Store) sayBatch(roomID int64, batch []*pendingSay) error {
 	defer cancel()
 	n := len(batch)
 	authors, nonces, sums, bodies := make([]int64, n), make([]string, n), make([][]byte, n), make([]string, n)
-	emotes, parents, terms := make([]bool, n), make([]sql.NullInt64, n), make([]sql.NullString, n)
+	emotes, parents, terms := make([]bool, n), make([]sql.NullInt64, n), make([]string, n)
 	mentionPosts, mentionPeople, mentionReasons := []int64{}, []int64{}, []string{}
 	filePosts, fileIDs := []int64{}, []int64{}
 	for i, p := range batch {
 		authors[i], nonces[i], sums[i], bodies[i] = p.AuthorID, p.Nonce, p.sum(), p.Body
 		emotes[i] = p.Emote
 		parents[i] = sql.NullInt64{Int64: p.ParentSeq, Valid: p.ParentSeq != 0}
-		terms[i] = sql.NullString{String: p.Terms, Valid: p.Terms != ""}
+		terms[i] = termsOf(p.Text, roomID, p.AuthorID)
 		for _, m := range p.Mentions {
 			mentionPosts, mentionPeople = append(mentionPosts, int64(i+1)), append(mentionPeople, m.PersonID)
 			mentionReasons = append(mentionReasons, m.reason())

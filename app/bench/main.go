@@ -63,6 +63,7 @@ type plan struct {
 	stuck stuck
 
 	history history
+	archive archive
 }
 
 var (
@@ -77,6 +78,7 @@ var (
 		},
 		stuck:   stuck{readers: 2000, stuck: 500, bytes: 1500 << 10},
 		history: history{messages: 1000000, rooms: 1000, missed: 100000, times: 150},
+		archive: archive{messages: 100000, rooms: 100, times: 40},
 	}
 	full = plan{
 		longest: 2 * time.Hour,
@@ -89,6 +91,7 @@ var (
 		},
 		stuck:   stuck{readers: 2000, stuck: 500, bytes: 1500 << 10},
 		history: history{messages: 10000000, rooms: 10000, missed: 100000, times: 500},
+		archive: archive{messages: 1000000, rooms: 200, times: 100},
 	}
 )
 
@@ -104,6 +107,7 @@ var parts = []struct {
 	{"mixed", (*bench).mixed},
 	{"slow", (*bench).slow},
 	{"history", (*bench).longHistory},
+	{"search", (*bench).search},
 	{"warm", (*bench).warm},
 	{"http2", (*bench).http2},
 }

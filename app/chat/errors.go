@@ -56,6 +56,12 @@ const (
 	PlaceMalformed  Reason = "place-malformed" // before=, after= and the like
 	FormMalformed   Reason = "form-malformed"
 
+	SearchTooBroad Reason = "search-too-broad"
+	SearchBusy     Reason = "search-busy"
+	SearchTooFast  Reason = "search-too-fast"
+	DateMalformed  Reason = "date-malformed"
+	NothingSince   Reason = "nothing-since"
+
 	NeedNickname   Reason = "need-nickname"
 	NotYours       Reason = "not-yours"
 	NotYourRoom    Reason = "not-your-room"

@@ -12,6 +12,7 @@ import (
 // and so on, and about so many messages of some 200 bytes. The first of the
 // rooms gets an eighth of the messages, the others the rest in equal parts. In
 // each every 50th message was changed later: edited, and every 200th deleted.
+// None can be found by its words, which would take longer than all the rest.
 //
 // The connection must be a superuser's, as the private cluster's is.
 func Fill(ctx context.Context, conn *sql.DB, rooms, messages int) error {
@@ -45,11 +46,12 @@ func Fill(ctx context.Context, conn *sql.DB, rooms, messages int) error {
 		 select r.id, p.id from rooms r, generate_series(0, 29) k, people p
 		 where r.slug like 'filled-%' and p.nickname = 'Filler ' || 1 + (r.id * 7 + k) % 1000`,
 		// Room after room, so that a page of history is few pages of the disk.
-		`insert into messages (room_id, seq, rev, ordinal, author_id, nonce, said_sum, body, first, new_day, said_at, edited_at, deleted_at)
+		`insert into messages (room_id, seq, rev, ordinal, author_id, nonce, said_sum, body, first, new_day, said_at, edited_at, deleted_at, terms)
 		 select r.id, i, case when i % 50 = 0 then r.said + i / 50 else i end, i, p.person_id, gen_random_uuid(),
 		        case when i % 200 > 0 then sha256(convert_to(body, 'UTF8')) end, case when i % 200 > 0 then body else '' end,
 		        i % 3 = 1, i % 100 = 1, r.last_said_at - (r.said - i) * interval '1 minute',
-		        case when i % 50 = 0 and i % 200 > 0 then r.last_said_at end, case when i % 200 = 0 then r.last_said_at end
+		        case when i % 50 = 0 and i % 200 > 0 then r.last_said_at end, case when i % 200 = 0 then r.last_said_at end,
+		        case when i % 200 > 0 then ''::tsvector end
 		 from rooms r
 		 join (select room_id, array_agg(person_id) as ids from memberships group by room_id) b on b.room_id = r.id,
 		 lateral generate_series(1, r.said) i,

@@ -1,0 +1,367 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+	_ "time/tzdata" // a reader's time zone, also on machines that know none
+	"unicode"
+
+	"github.com/starfederation/datastar-go/datastar"
+
+	"parlor/app/chat"
+	"parlor/app/markup"
+	"parlor/app/search"
+	"parlor/app/sse"
+	"parlor/db"
+	"parlor/views"
+)
+
+// mostFound is how many results are on a page.
+const mostFound = 20
+
+// getSearch looks for messages: a page for people, patches for one that is
+// open and in which somebody types, JSON for programs.
+func (s *Server) getSearch(w http.ResponseWriter, r *http.Request) error {
+	form := r.URL.Query()
+	typed := typedQuery(form.Get("q"))
+	zone := zoneOf(form)
+	now := s.now().In(zone)
+	q := search.Parse(typed, now)
+	if slug := form.Get("in"); chat.ValidSlug(slug) && !isDatastar(r) {
+		// Asked from a room: the filter stands in the field, to see and to remove.
+		if len(q.In) == 0 {
+			typed = "in:" + slug + " " + typed
+		}
+		form.Del("in")
+		form.Set("q", typed)
+		http.Redirect(w, r, "/search?"+form.Encode(), http.StatusSeeOther)
+		return nil
+	}
+	page := views.SearchPage{Query: typed, Field: typed, TimeZone: zoneName(zone), Today: now}
+	if len(q.Wanted)+len(q.Excluded) == 0 && !q.Empty() {
+		page.Field += " " // for the words to come
+	}
+	err := s.find(r, q, &page)
+	var refusal *chat.Error
+	switch {
+	case errors.As(err, &refusal) && !wantsJSON(r):
+		page.Found.Problem = sentence(s.lang(r), refusal)
+	case err != nil:
+		return err
+	}
+	page.Page = s.page(r)
+	me := me(r)
+	if me != nil && !page.Found.Asked {
+		if page.Recent, err = s.store.Recent(r.Context(), me.ID); err != nil {
+			return err
+		}
+	}
+	switch {
+	case isDatastar(r):
+		s.patch(w, r, sse.Elements("#results", datastar.ElementPatchModeInner, s.html(views.SearchFound(page))))
+		return nil
+	case wantsJSON(r):
+		return s.searchJSON(w, page)
+	}
+	// Other sites can't write into somebody's searches by a link.
+	if from := r.Header.Get("Sec-Fetch-Site"); me != nil && refusal == nil && page.Found.Asked && !page.Found.Paged && from != "cross-site" && from != "same-site" {
+		if err := s.store.Remember(r.Context(), me.ID, typed); err != nil {
+			s.log.Warn("a search is not remembered", "request", requestID(r), "err", err)
+		}
+	}
+	code := http.StatusOK
+	if refusal != nil {
+		code = status(refusal)
+	}
+	w.Header().Set("Cache-Control", "private, no-store") // what is deleted is not found in a cache either
+	s.show(w, r, code, views.Search(page))
+	return nil
+}
+
+// typedQuery is what was typed, as text of bounded length without controls: it
+// comes back in links, and may be remembered.
+func typedQuery(text string) string {
+	text = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(text, " "))
+	if len(text) > search.MostQuery {
+		text = strings.ToValidUTF8(text[:search.MostQuery], "")
+	}
+	return strings.TrimSpace(text)
+}
+
+// find looks for what was asked and puts it into the page.
+func (s *Server) find(r *http.Request, q search.Query, page *views.SearchPage) error {
+	want := db.Search{
+		Terms: q.TSQuery(), Wants: q.Wants(), After: q.After, Before: q.Before, Most: mostFound,
+		Matches: func(m chat.Message) bool { return q.Matches(readable(m)) },
+	}
+	for _, h := range q.Beside() {
+		want.Has = append(want.Has, string(h))
+	}
+	if err := s.resolve(r, q, &want, page); err != nil {
+		return err
+	}
+	if page.Found.Asked = !q.Empty(); !page.Found.Asked {
+		return nil
+	}
+	var err error
+	if want.Older, err = parseMoment(r.URL.Query().Get("older")); err != nil {
+		return err
+	}
+	page.Found.Paged = want.Older != db.Moment{}
+	page.Found.Newest = searchPath(page.Query, page.TimeZone, nil)
+	if filter, rest, in := strings.Cut(page.Query, " "); in && page.Room != nil && filter == "in:"+page.Room.Slug {
+		page.Found.Everywhere = searchPath(strings.TrimSpace(rest), page.TimeZone, nil)
+	}
+	if len(page.Found.NoPeople)+len(page.Found.NoRooms) > 0 && (len(want.Authors) == 0 && len(q.From) > 0 || len(want.Rooms) == 0 && len(q.In) > 0) {
+		return nil // nobody of those who were named is here
+	}
+	if addr, _ := s.clientAddr(r); !s.limits.maySearch(addr, s.now()) {
+		return chat.Refuse(chat.TooMany, chat.SearchTooFast)
+	}
+	found, err := s.store.Search(r.Context(), want)
+	if err != nil {
+		return err
+	}
+	for _, hit := range found.Hits {
+		page.Found.Hits = append(page.Found.Hits, views.SearchHit{
+			Room: hit.Room, Message: hit.Message, Snippet: search.Snippet(readable(hit.Message), q),
+		})
+	}
+	if found.Older != nil {
+		page.Found.Older = searchPath(page.Query, page.TimeZone, found.Older)
+	}
+	return nil
+}
+
+// readable is a message's text as one reads it, which is what Terms were made
+// of.
+func readable(m chat.Message) string { return markup.Text(m.Body, m.MentionedNames()) }
+
+// resolve looks up who and which rooms are named.
+func (s *Server) resolve(r *http.Request, q search.Query, want *db.Search, page *views.SearchPage) error {
+	me := me(r)
+	nicks, folded := make([]chat.Nickname, 0, len(q.From)), make(map[string]string)
+	for _, name := range q.From {
+		if name == search.Me && me != nil {
+			want.Authors = append(want.Authors, me.ID)
+		} else if nick, err := chat.ParseNickname(name, s.cfg.Limits.Nickname); err == nil {
+			nicks, folded[name] = append(nicks, nick), nick.Folded
+		} else { // nobody can be called that
+			page.Found.NoPeople = append(page.Found.NoPeople, name)
+		}
+	}
+	people, err := s.store.PeopleCalled(r.Context(), nicks)
+	if err != nil {
+		return err
+	}
+	for _, name := range q.From {
+		if f, asked := folded[name]; asked {
+			if id, known := people[f]; known {
+				want.Authors = append(want.Authors, id)
+			} else {
+				page.Found.NoPeople = append(page.Found.NoPeople, name)
+			}
+		}
+	}
+	rooms, err := s.store.RoomsCalled(r.Context(), q.In)
+	if err != nil {
+		return err
+	}
+	for _, name := range q.In {
+		room, known := rooms[name]
+		if !known {
+			page.Found.NoRooms = append(page.Found.NoRooms, name)
+			continue
+		}
+		want.Rooms = append(want.Rooms, room.ID)
+		if page.Room = nil; len(q.In) == 1 {
+			page.Room = &room
+		}
+	}
+	return nil
+}
+
+// searchPath is the address of a search, from a moment on if there is one.
+func searchPath(query, zone string, older *db.Moment) string {
+	v := url.Values{"q": {query}}
+	if zone != "" {
+		v.Set("tz", zone)
+	}
+	if older != nil {
+		v.Set("older", fmt.Sprintf("%d-%d-%d", older.SaidAt.UnixMicro(), older.RoomID, older.Seq))
+	}
+	return "/search?" + v.Encode()
+}
+
+// parseMoment reads what searchPath wrote.
+func parseMoment(text string) (at db.Moment, err error) {
+	if text == "" {
+		return at, nil
+	}
+	parts := strings.Split(text, "-")
+	var n [3]int64
+	for i := range parts {
+		if len(parts) != len(n) {
+			break
+		}
+		if n[i], err = strconv.ParseInt(parts[i], 10, 64); err != nil {
+			break
+		}
+	}
+	// A time of four digits of years is one that Postgres can hold.
+	if err != nil || len(parts) != len(n) || n[0] <= 0 || n[0] > 253402300799999999 {
+		return at, chat.Refuse(chat.Malformed, chat.PlaceMalformed)
+	}
+	return db.Moment{SaidAt: time.UnixMicro(n[0]), RoomID: n[1], Seq: n[2]}, nil
+}
+
+// zoneOf is the time zone that the reader's page told (an IANA name), or UTC.
+func zoneOf(form url.Values) *time.Location {
+	name := form.Get("tz")
+	if name == "" || name == "Local" || len(name) > 64 {
+		return time.UTC
+	}
+	zone, err := time.LoadLocation(name)
+	if err != nil {
+		return time.UTC
+	}
+	return zone
+}
+
+func zoneName(zone *time.Location) string {
+	if zone == time.UTC {
+		return ""
+	}
+	return zone.String()
+}
+
+// goToDay leads to the first message of a room at or after a day.
+func (s *Server) goToDay(w http.ResponseWriter, r *http.Request, room chat.Room, on string) error {
+	from, _, ok := search.Days(on, s.now().In(zoneOf(r.URL.Query())))
+	if !ok {
+		return chat.Refuse(chat.Malformed, chat.DateMalformed)
+	}
+	seq, err := s.store.FirstSince(r.Context(), room.ID, from)
+	if err != nil {
+		return err
+	}
+	http.Redirect(w, r, messagePath(room, seq), http.StatusSeeOther)
+	return nil
+}
+
+// foundMessage is a result for programs.
+type foundMessage struct {
+	Room struct {
+		Slug string `json:"slug"`
+		Name string `json:"name"`
+	} `json:"room"`
+	Author struct {
+		ID       int64  `json:"id"`
+		Nickname string `json:"nickname"`
+	} `json:"author"`
+	Seq      int64         `json:"seq"`
+	URL      string        `json:"url"`
+	SaidAt   time.Time     `json:"said_at"`
+	EditedAt *time.Time    `json:"edited_at,omitempty"`
+	Snippet  []search.Part `json:"snippet"`
+}
+
+func (s *Server) searchJSON(w http.ResponseWriter, page views.SearchPage) error {
+	out := struct {
+		Query    string         `json:"query"`
+		Messages []foundMessage `json:"messages"`
+		Older    string         `json:"older,omitempty"`
+		NoPeople []string       `json:"no_people,omitempty"`
+		NoRooms  []string       `json:"no_rooms,omitempty"`
+	}{page.Query, []foundMessage{}, page.Found.Older, page.Found.NoPeople, page.Found.NoRooms}
+	for _, h := range page.Found.Hits {
+		m := foundMessage{Seq: h.Message.Seq, URL: messagePath(h.Room, h.Message.Seq), SaidAt: h.Message.SaidAt, EditedAt: h.Message.EditedAt, Snippet: h.Snippet}
+		m.Room.Slug, m.Room.Name = h.Room.Slug, h.Room.Name
+		m.Author.ID, m.Author.Nickname = h.Message.Author.ID, h.Message.Author.Nickname
+		out.Messages = append(out.Messages, m)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	_ = json.NewEncoder(w).Encode(out) // whoever went away needs no answer
+	return nil
+}
+
+// postSearchForget takes one of one's searches away, or all.
+func (s *Server) postSearchForget(w http.ResponseWriter, r *http.Request) error {
+	if err := parseForm(r); err != nil {
+		return err
+	}
+	me, err := needMe(r)
+	if err != nil {
+		return err
+	}
+	if err := s.store.Forget(r.Context(), me.ID, typedQuery(r.PostForm.Get("q"))); err != nil {
+		return err
+	}
+	http.Redirect(w, r, "/search", http.StatusSeeOther)
+	return nil
+}
+
+// How often the index of searches is seen to, and how gently messages from
+// before there was a search get their terms: so many at once, with a pause.
+const (
+	tidySearchEvery = 5 * time.Second
+	lookForOldEvery = time.Hour
+	oldAtOnce       = 200
+	oldPause        = 50 * time.Millisecond
+)
+
+// keepSearchable sees to it that everything that was said can be found, soon
+// and fast. What fails is tried again the next time.
+func (s *Server) keepSearchable(ctx context.Context) {
+	tidy := time.NewTicker(tidySearchEvery)
+	defer tidy.Stop()
+	old := time.NewTimer(0)
+	defer old.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tidy.C:
+			if err := s.store.TidySearch(ctx); err != nil && !db.IsAway(err) && ctx.Err() == nil {
+				s.log.Warn("the index of searches stays untidy", "err", err)
+			}
+		case <-old.C:
+			more, err := s.noteOldTerms(ctx)
+			if err != nil && !db.IsAway(err) && ctx.Err() == nil {
+				s.log.Warn("old messages can't be found yet", "err", err)
+			}
+			if old.Reset(lookForOldEvery); more {
+				old.Reset(oldPause)
+			}
+		}
+	}
+}
+
+// noteOldTerms gives some messages the terms they lack.
+func (s *Server) noteOldTerms(ctx context.Context) (more bool, err error) {
+	messages, err := s.store.WithoutTerms(ctx, oldAtOnce)
+	if err != nil || len(messages) == 0 {
+		return false, err
+	}
+	terms := make([]string, len(messages))
+	for i, m := range messages {
+		terms[i] = search.Terms(readable(m))
+	}
+	if err := s.store.NoteTerms(ctx, messages, terms); err != nil {
+		return false, err
+	}
+	return len(messages) == oldAtOnce, nil
+}

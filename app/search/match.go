@@ -1,0 +1,127 @@
+package search
+
+import (
+	"slices"
+	"strings"
+)
+
+// TSQuery is the query as a Postgres tsquery for what Terms made, or "". It may
+// let through what Matches does not; never the other way round. Filters that
+// the text does not show are left to the database.
+func (q Query) TSQuery() string {
+	var and []string
+	for _, p := range q.Wanted {
+		and = append(and, p.wanted())
+	}
+	for _, h := range q.Has {
+		if h.inTerms() {
+			and = append(and, quote(hasLexeme(h)))
+		}
+	}
+	for _, p := range q.Excluded {
+		if s := p.excluded(); s != "" {
+			and = append(and, s)
+		}
+	}
+	return strings.Join(and, " & ")
+}
+
+// Wants tells whether the TSQuery has something that must be there, which an
+// index can look up. A query of exclusions alone has to be tried out.
+func (q Query) Wants() bool {
+	return len(q.Wanted) > 0 || slices.ContainsFunc(q.Has, Has.inTerms)
+}
+
+// Beside are the things in Has that are not in the terms.
+func (q Query) Beside() (out []Has) {
+	for _, h := range q.Has {
+		if !h.inTerms() {
+			out = append(out, h)
+		}
+	}
+	return out
+}
+
+// lexemes are what a phrase is in the index, with the position of each.
+func (p Phrase) lexemes() (out []string) {
+	last := len(p.tokens) - 1
+	for i, t := range p.tokens {
+		switch {
+		case t.dense && i == last && t.joined:
+			// The pair before ends with it.
+		case t.dense && i == last:
+			out = append(out, quote(t.text)+":*") // whatever follows it
+		case i == last && p.prefix:
+			out = append(out, quote(cutWord(t.text))+":*")
+		default:
+			out = append(out, quote(lexeme(p.tokens, i, t)))
+		}
+	}
+	return out
+}
+
+func (p Phrase) wanted() string {
+	l := p.lexemes()
+	if len(l) == 1 {
+		return l[0]
+	}
+	return "(" + strings.Join(l, " <-> ") + " | " + quote(crowded) + " & " + strings.Join(l, " & ") + ")"
+}
+
+// excluded is "" where the index is not exact enough to exclude by it.
+func (p Phrase) excluded() string {
+	for _, t := range p.tokens {
+		if cutWord(t.text) != t.text || len(t.text) >= mostOfWord {
+			return ""
+		}
+	}
+	return "!(" + strings.Join(p.lexemes(), " <-> ") + ")"
+}
+
+// Matches tells whether a text has all that is wanted of its words and nothing
+// that is excluded. It is exact where the index is not.
+func (q Query) Matches(text string) bool {
+	if len(q.Wanted) == 0 && len(q.Excluded) == 0 {
+		return true
+	}
+	toks := tokens(text)
+	for _, p := range q.Wanted {
+		if p.find(toks, 0) < 0 {
+			return false
+		}
+	}
+	for _, p := range q.Excluded {
+		if p.find(toks, 0) >= 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// find returns the first token at or after from at which the phrase stands, or
+// -1.
+func (p Phrase) find(toks []token, from int) int {
+	for i := from; i+len(p.tokens) <= len(toks); i++ {
+		if p.at(toks[i:]) {
+			return i
+		}
+	}
+	return -1
+}
+
+func (p Phrase) at(toks []token) bool {
+	last := len(p.tokens) - 1
+	for i, t := range p.tokens {
+		switch {
+		case i > 0 && t.joined != toks[i].joined:
+			return false
+		case i == last && p.prefix:
+			if !strings.HasPrefix(toks[i].text, t.text) {
+				return false
+			}
+		case toks[i].text != t.text:
+			return false
+		}
+	}
+	return true
+}

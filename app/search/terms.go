@@ -1,0 +1,144 @@
+package search
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// Limits of Postgres' type tsvector
+// (https://www.postgresql.org/docs/current/textsearch-limitations.html).
+const (
+	mostPosition  = 16383 // the highest position
+	mostPositions = 255   // of one lexeme; it keeps the first ones only
+)
+
+func hasLexeme(h Has) string { return "?" + string(h) }
+
+// mostOfWord is how many characters of a word make its lexeme. Words that
+// begin alike so far are told apart by Query.Matches.
+const mostOfWord = 64
+
+// crowded marks a tsvector in which some positions had no place, so that
+// phrases may be missed in it by their positions.
+const crowded = "!crowded"
+
+// Terms is what a message is found by, as the text of a Postgres tsvector:
+// its words in their positions, the overlapping pairs of characters of scripts
+// without spaces (bigrams). The last character of such a run stands alone, so
+// that every character begins a lexeme and is found by its prefix.
+//
+// That the text has a link or code is marked by lexemes that no word is equal
+// to: each begins with a character that words don't have. Package db marks
+// author and room in the same way.
+func Terms(text string) string {
+	toks := tokens(text)
+	v := vector{at: make(map[string]int, len(toks))}
+	for i, t := range toks {
+		v.add(lexeme(toks, i, t), i+1)
+	}
+	if hasLink(text) {
+		v.mark(hasLexeme(HasLink))
+	}
+	if hasCode(text) {
+		v.mark(hasLexeme(HasCode))
+	}
+	if v.crowded {
+		v.mark(crowded)
+	}
+	return v.String()
+}
+
+// lexeme is what the i-th token is indexed as.
+func lexeme(toks []token, i int, t token) string {
+	if !t.dense {
+		return cutWord(t.text)
+	}
+	if i+1 < len(toks) && toks[i+1].joined {
+		return t.text + toks[i+1].text
+	}
+	return t.text
+}
+
+// cutWord keeps the first mostOfWord characters.
+func cutWord(word string) string {
+	if len(word) <= mostOfWord {
+		return word
+	}
+	n := 0
+	for i := range word {
+		if n == mostOfWord {
+			return word[:i]
+		}
+		n++
+	}
+	return word
+}
+
+// vector gathers lexemes with their positions.
+type vector struct {
+	at      map[string]int // index in entries
+	entries []entry
+	crowded bool
+}
+
+type entry struct {
+	lexeme    string
+	positions []int
+}
+
+func (v *vector) entry(lexeme string) *entry {
+	i, known := v.at[lexeme]
+	if !known {
+		i = len(v.entries)
+		v.at[lexeme] = i
+		v.entries = append(v.entries, entry{lexeme: lexeme})
+	}
+	return &v.entries[i]
+}
+
+func (v *vector) mark(lexeme string) { v.entry(lexeme) }
+
+func (v *vector) add(lexeme string, position int) {
+	e := v.entry(lexeme)
+	if position > mostPosition || len(e.positions) == mostPositions {
+		v.crowded = true
+		return
+	}
+	e.positions = append(e.positions, position)
+}
+
+// String writes the vector as Postgres reads it.
+func (v *vector) String() string {
+	var b strings.Builder
+	for _, e := range v.entries {
+		if b.Len() > 0 {
+			b.WriteByte(' ')
+		}
+		b.WriteString(quote(e.lexeme))
+		for i, p := range e.positions {
+			b.WriteByte(",:"[b2i(i == 0)])
+			b.WriteString(strconv.Itoa(p))
+		}
+	}
+	return b.String()
+}
+
+func b2i(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// quote writes a lexeme for a tsvector or a tsquery. What is no text for
+// Postgres can't come from tokens, and is a mistake in this package.
+func quote(lexeme string) string {
+	if lexeme == "" || !utf8.ValidString(lexeme) || strings.IndexByte(lexeme, 0) >= 0 {
+		panic(fmt.Sprintf("search: %q is no lexeme", lexeme))
+	}
+	return "'" + quoted.Replace(lexeme) + "'"
+}
+
+var quoted = strings.NewReplacer("'", "''", `\`, `\\`)
