@@ -16,6 +16,7 @@ type limits struct {
 	addrPosts buckets[netip.Addr]
 	names     buckets[netip.Addr]
 	typing    buckets[int64]
+	files     buckets[int64]
 }
 
 // buckets holds a token bucket per key, for keys that were seen lately.
@@ -57,6 +58,7 @@ func newLimits(cfg Config) *limits {
 		addrPosts: newBuckets[netip.Addr](cfg.PostsPerSecond*10, cfg.PostsBurst*10),
 		names:     newBuckets[netip.Addr](float64(cfg.NicknamesPerHour)/3600, max(cfg.NicknamesPerHour, 1)),
 		typing:    newBuckets[int64](1, 3),
+		files:     newBuckets[int64](cfg.PostsPerSecond, 2*cfg.FilesPerMessage),
 	}
 }
 
@@ -65,6 +67,13 @@ func (l *limits) mayPost(personID int64, addr netip.Addr, now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.posts.allow(personID, now) && l.addrPosts.allow(addr, now)
+}
+
+// mayAttach bounds how many files come in, however small.
+func (l *limits) mayAttach(personID int64, now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.files.allow(personID, now)
 }
 
 func (l *limits) mayTakeNickname(addr netip.Addr, now time.Time) bool {
@@ -87,4 +96,5 @@ func (l *limits) sweep(now time.Time) {
 	l.addrPosts.sweep(now)
 	l.names.sweep(now)
 	l.typing.sweep(now)
+	l.files.sweep(now)
 }

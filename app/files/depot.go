@@ -37,9 +37,11 @@ var (
 	ErrEmpty    = errors.New("nothing in it")
 )
 
+// MarkerName is the file that holds the folder's marker.
+const MarkerName = "depot"
+
 const (
 	incomingName = "incoming"
-	markerName   = "depot"
 	thumbEnding  = ".thumb"
 )
 
@@ -71,7 +73,7 @@ func (d *Depot) Dir() string { return d.dir }
 // folder that belongs to none yet. A node whose folder has another marker than
 // its database knows looks at another folder than the other nodes.
 func (d *Depot) Marker() (string, error) {
-	text, err := os.ReadFile(filepath.Join(d.dir, markerName))
+	text, err := os.ReadFile(filepath.Join(d.dir, MarkerName))
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil
 	} else if err != nil {
@@ -82,7 +84,7 @@ func (d *Depot) Marker() (string, error) {
 
 // Mark writes the marker of a folder that has none.
 func (d *Depot) Mark(marker string) error {
-	f, err := os.OpenFile(filepath.Join(d.dir, markerName), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := os.OpenFile(filepath.Join(d.dir, MarkerName), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err == nil {
 		_, err = fmt.Fprintln(f, marker)
 		err = errors.Join(err, f.Sync(), f.Close(), syncFolder(d.dir))

@@ -214,7 +214,7 @@ func shrink(full image.Image, size image.Point, orientation int) *image.RGBA {
 	if orientation >= 5 {
 		boxWidth, boxHeight = boxHeight, boxWidth
 	}
-	width, height := Fit(size.X, size.Y, boxWidth, boxHeight)
+	width, height := fit(size.X, size.Y, boxWidth, boxHeight)
 	small := image.NewRGBA(image.Rect(0, 0, width, height))
 	// The first frame of an animation may be only a part of it.
 	part := full.Bounds()
@@ -224,9 +224,9 @@ func shrink(full image.Image, size image.Point, orientation int) *image.RGBA {
 	return upright(small, orientation)
 }
 
-// Fit is the size of a picture that has to fit into a box. It is never made
+// fit is the size of a picture that has to fit into a box. It is never made
 // larger, and has at least one pixel.
-func Fit(width, height, boxWidth, boxHeight int) (int, int) {
+func fit(width, height, boxWidth, boxHeight int) (int, int) {
 	if width <= boxWidth && height <= boxHeight {
 		return width, height
 	}

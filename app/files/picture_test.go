@@ -347,7 +347,7 @@ func TestSmallPictureKeepsWhatShinesThrough(t *testing.T) {
 
 func TestFit(t *testing.T) {
 	for _, test := range [][4]int{{10, 10, 10, 10}, {720, 540, 720, 540}, {1440, 540, 720, 270}, {721, 540, 720, 539}, {100, 5400, 10, 540}, {1, 65535, 1, 540}, {65535, 1, 720, 1}} {
-		if w, h := Fit(test[0], test[1], ThumbWidth, ThumbHeight); w != test[2] || h != test[3] {
+		if w, h := fit(test[0], test[1], ThumbWidth, ThumbHeight); w != test[2] || h != test[3] {
 			t.Errorf("%v: %d, %d", test, w, h)
 		}
 	}
