@@ -1,119 +1,46 @@
-// Files of a message that is being written, and pictures seen large. What is
-// picked, dropped or pasted is sent at once, one file after another, and stands
-// above the composer as an element of class "attachment" (views/files.templ):
+// Files of a message that is being written. What the field above the composer
+// was given (picked, dropped or pasted: views/files.templ) is sent at once, one
+// file after another. Each stands there as an element of class "attachment":
 // "up" while it comes in, "bad" when it could not; the field in it then has the
-// id that goes with the message (static/room.js). Without this file they are
-// sent by the form, and pictures open by themselves.
+// id that goes with the message (static/room.js). When nothing is under way any
+// more, the event "arrived" says so. Without this file the form sends them.
 
-const find = (selector, root = document) => root.querySelector(selector)
-const all = (selector) => [...document.querySelectorAll(selector)]
-const form = find('#composer'), pick = find('.attach input'), list = find('.attachments ul')
+const $ = (selector, root = document) => root.querySelector(selector)
+const pick = $('.attach input')
 let line = Promise.resolve() // what is under way
 
-const up = () => find('.up', list)
-
-// wait keeps the message back until all files are there.
-function wait(whether) {
-  const status = find('.attachments [role]')
-  status.textContent = whether ? status.dataset.wait : ''
-}
-
-function add(files) {
-  for (const file of files) {
-    const chip = list.appendChild(find('.attachments template').content.firstElementChild.cloneNode(true))
-    const put = (state, error = '') => {
-      chip.className = `attachment ${state}`
-      find('.error', chip).textContent = error
-    }
-    const send = () => {
-      put('up')
-      line = line.then(() => new Promise((done) => {
-        const request = new XMLHttpRequest(), data = new FormData()
-        request.onloadend = () => {
-          const answer = request.response ?? {}
-          find('input', chip).value = answer.id ?? ''
-          if (answer.thumb) {
-            find('img', chip).src = answer.thumb
-            find('img', chip).hidden = false
-          }
-          answer.id ? put('') : put('bad', answer.detail ?? pick.dataset.failed)
-          if (!up() && find('.attachments [role]').textContent) {
-            wait()
-            find('.bad', list) || form.requestSubmit()
-          }
-          done()
-        }
-        if (!chip.isConnected) return request.onloadend()
-        request.upload.onprogress = (event) => chip.isConnected ? find('progress', chip).value = event.loaded / event.total : request.abort()
-        request.open('POST', pick.dataset.to)
-        request.setRequestHeader('Accept', 'application/json')
-        request.responseType = 'json'
-        data.append('upload', file)
-        request.send(data)
-      }))
-    }
-    find('.name', chip).textContent = file.name
-    find('.again', chip).onclick = send
-    file.size > pick.dataset.most ? put('bad', pick.dataset.large) : send()
+function add(file) {
+  const chip = $('.attachments ul').appendChild($('.attachments template').content.firstElementChild.cloneNode(true))
+  const put = (state, error = '') => {
+    chip.className = 'attachment ' + state
+    $('.error', chip).textContent = error
   }
-}
-
-if (pick) {
-  pick.onchange = () => { add(pick.files); pick.value = '' }
-  addEventListener('paste', (event) => {
-    const {files, types} = event.clipboardData
-    if (!files.length || types.includes('text/plain')) return // a table is a picture, too
-    event.preventDefault()
-    add(files)
-  })
-  for (const name of ['dragover', 'dragleave', 'drop']) addEventListener(name, (event) => {
-    const {files, types} = event.dataTransfer
-    if (!types.includes('Files')) return
-    event.preventDefault()
-    find('main').classList.toggle('dropping', name === 'dragover' || name === 'dragleave' && !!event.relatedTarget)
-    if (name === 'drop') add(files)
-  })
-  list.onclick = (event) => {
-    const chip = event.target.closest('.remove')?.parentElement
-    if (!chip) return
-    event.preventDefault()
-    const id = find('input', chip).value
-    if (id) fetch(`${pick.dataset.to}/${id}/delete`, {method: 'POST', headers: {Accept: 'application/json'}})
-    chip.remove()
-    find('#message').focus()
+  const send = () => {
+    put('up')
+    line = line.then(() => new Promise((done) => {
+      const request = new XMLHttpRequest(), data = new FormData()
+      data.append('upload', file)
+      request.open('POST', pick.dataset.to)
+      request.setRequestHeader('Accept', 'application/json')
+      request.responseType = 'json'
+      request.upload.onprogress = (event) => chip.isConnected ? $('progress', chip).value = event.loaded / event.total : request.abort()
+      request.onloadend = () => {
+        const {id, thumb, detail = pick.dataset.failed} = request.response ?? {}
+        $('input', chip).value = id
+        if (thumb) $('img', chip).src = thumb
+        id ? put('') : put('bad', detail)
+        $('.up') || pick.dispatchEvent(new Event('arrived'))
+        done()
+      }
+      chip.isConnected ? request.send(data) : request.onloadend() // taken away meanwhile
+    }))
   }
-  addEventListener('submit', (event) => {
-    if (event.target !== form || !up()) return
-    event.preventDefault()
-    event.stopPropagation()
-    wait(true)
-  }, true)
+  $('.name', chip).textContent = file.name
+  $('.again', chip).onclick = send
+  file.size > pick.dataset.most ? put('bad', pick.dataset.large) : send()
 }
 
-// ---- Pictures, seen large: the arrows lead through those of the page.
-
-const box = find('#lightbox')
-let shown
-
-function show(link) {
-  if (!link) return
-  shown = link
-  const image = find('img', box), name = find('a', box)
-  image.src = name.href = link.href
-  image.alt = name.textContent = find('img', link).alt
-}
-
-function step(by) {
-  const links = all('#log a.picture')
-  show(links[links.indexOf(shown) + by])
-}
-
-addEventListener('click', (event) => {
-  const link = event.target.closest?.('a.picture')
-  if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return
-  event.preventDefault()
-  show(link)
-  box.showModal()
+pick?.addEventListener('change', () => {
+  for (const file of pick.files) add(file)
+  pick.value = ''
 })
-box.onkeydown = ({key}) => step((key === 'ArrowRight') - (key === 'ArrowLeft'))
-box.onclick = (event) => step(+(event.target.closest('[value]')?.value ?? 0))
