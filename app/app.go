@@ -45,6 +45,7 @@ type Server struct {
 	now      func() time.Time
 	ready    *readiness
 	metrics  *metrics.Metrics
+	files    *filesFolder
 	handler  http.Handler
 
 	greet, greeted atomic.Bool // say hello to other nodes; one of them did
@@ -78,6 +79,8 @@ func New(ctx context.Context, cfg Config, databaseURL string, store *db.Store, l
 	if err := s.hall.reload(ctx); err != nil {
 		return nil, err
 	}
+	s.files = newFilesFolder(s)
+	s.files.open(ctx)
 	store.OnNewEpoch(s.restored)
 	store.OnCommit(s.metrics.GroupCommit)
 	s.measure()
@@ -86,6 +89,7 @@ func New(ctx context.Context, cfg Config, databaseURL string, store *db.Store, l
 	go s.hall.run(ctx)
 	go s.sweep(ctx)
 	go s.keepSearchable(ctx)
+	go s.files.lookAfter(ctx)
 	go func() {
 		if err := store.Watch(ctx, s.databaseAway); err != nil {
 			log.Error("can't watch the database", "err", err)
@@ -105,6 +109,7 @@ func (s *Server) restored() {
 	s.hub.Restart()
 	s.newest.restart()
 	s.hall.restart()
+	s.files.ready.Store(false) // until looked at again
 }
 
 // handler answers a request or says why not; fail turns the error into an
@@ -144,6 +149,11 @@ func (s *Server) routes() *http.ServeMux {
 	page("POST /rooms/{slug}/messages/{seq}/delete", s.postMessageDelete)
 	page("GET /rooms/{slug}/messages/{seq}/react", s.getReact)
 	page("POST /rooms/{slug}/messages/{seq}/reactions", s.postReaction)
+	// Files take their time, and are compressed as far as they can be.
+	mux.Handle("POST /rooms/{slug}/files", s.known(s.answer(s.postFile), refuseAway))
+	page("POST /rooms/{slug}/files/{id}/delete", s.postFileDelete)
+	mux.Handle("GET /rooms/{slug}/files/{id}/{name}", s.known(s.answer(s.getFile), refuseAway))
+	mux.Handle("GET /rooms/{slug}/thumbs/{id}", s.known(s.answer(s.getThumb), refuseAway))
 	mux.Handle("POST /rooms/{slug}/typing", known(s.postTyping, ignoreAway))
 
 	page("GET /search", s.getSearch)

@@ -22,6 +22,7 @@ import (
 type Config struct {
 	Addr           string         // where to listen; with TLS, for https
 	Data           string         // folder of the private Postgres, and of certificates
+	Files          string         // folder of what people send; "": none is taken
 	DatabaseURL    string         // a Postgres of one's own instead
 	NATS           string         // servers that connect the nodes; "": Postgres does
 	PublicURL      *url.URL       // how people reach it; nil: as they ask
@@ -85,6 +86,10 @@ func ReadConfig(args []string, getenv func(string) string, out io.Writer) (Confi
 		n, u := name(flagName, variable, usage)
 		flags.IntVar(p, n, *p, u)
 	}
+	bytes := func(p *int64, flagName, variable, usage string) {
+		n, u := name(flagName, variable, usage)
+		flags.Int64Var(p, n, *p, u)
+	}
 	yes := func(p *bool, flagName, variable, usage string) {
 		n, u := name(flagName, variable, usage)
 		flags.BoolVar(p, n, *p, u)
@@ -95,6 +100,7 @@ func ReadConfig(args []string, getenv func(string) string, out io.Writer) (Confi
 	}
 	text(&c.Addr, "addr", "PARLOR_ADDR", "`address` to listen on; :8080 if not set, :443 with ACME")
 	text(&c.Data, "data", "PARLOR_DATA", "`folder` of the private Postgres that is used without a database URL, and of certificates")
+	text(&c.Files, "files", "PARLOR_FILES", "`folder` of the files that people send; files in the data folder if not set. Several nodes share one")
 	text(&c.DatabaseURL, "database", "DATABASE_URL", "`URL` of a Postgres server, 14 or newer")
 	text(&c.NATS, "nats", "NATS_URL", "`URL` of a NATS server that tells the nodes of each other's news (several: with commas); without it Postgres does")
 	text(&public, "public-url", "PARLOR_PUBLIC_URL", "`URL` under which people reach the server; with https cookies are marked Secure")
@@ -115,6 +121,10 @@ func ReadConfig(args []string, getenv func(string) string, out io.Writer) (Confi
 	number(&c.Nickname, "nickname-length", "PARLOR_NICKNAME_LENGTH", "longest nickname, in characters")
 	number(&c.RoomName, "room-name-length", "PARLOR_ROOM_NAME_LENGTH", "longest room name, in characters")
 	number(&c.Topic, "topic-length", "PARLOR_TOPIC_LENGTH", "longest topic, in characters")
+	bytes(&c.FileBytes, "file-bytes", "PARLOR_FILE_BYTES", "largest file, in bytes; 0: no files are taken")
+	number(&c.FilesPerMessage, "files-per-message", "PARLOR_FILES_PER_MESSAGE", "most files in one message")
+	bytes(&c.FileBytesPerDay, "file-bytes-per-day", "PARLOR_FILE_BYTES_PER_DAY", "bytes of files that one person may send within 24 hours; 0: no limit")
+	bytes(&c.FilesTotal, "files-total", "PARLOR_FILES_TOTAL", "bytes of all files together; 0: no limit")
 	n, u := name("posts-per-second", "PARLOR_POSTS_PER_SECOND", "messages per second and person; ten times that per address; 0: no flood control")
 	flags.Float64Var(&c.PostsPerSecond, n, c.PostsPerSecond, u)
 	number(&c.PostsBurst, "posts-burst", "PARLOR_POSTS_BURST", "messages that may come at once before that")
@@ -144,11 +154,17 @@ func ReadConfig(args []string, getenv func(string) string, out io.Writer) (Confi
 	if flags.NArg() > 0 {
 		return c, fmt.Errorf("unknown argument %q; -h explains the settings", flags.Arg(0))
 	}
+	if c.Files == "" {
+		c.Files = FilesIn(c.Data)
+	}
 	if err := c.completeTLS(tlsMode, acmeHosts); err != nil {
 		return c, err
 	}
 	return c, c.complete(public, proxies)
 }
+
+// FilesIn is where files are if nothing else is said: in the data folder.
+func FilesIn(data string) string { return filepath.Join(data, "files") }
 
 // Version is the version the program was built from: a tag, or the time and
 // commit after one.
@@ -239,14 +255,17 @@ func (c *Config) complete(public, proxies string) error {
 		{"message-bytes", c.MessageBytes}, {"message-lines", c.MessageLines}, {"nickname-length", c.Nickname},
 		{"room-name-length", c.RoomName}, {"topic-length", c.Topic}, {"posts-burst", c.PostsBurst},
 		{"streams-per-address", c.StreamsPerAddress}, {"stream-bytes", c.StreamBytes},
-		{"database-connections", c.DatabaseConnections},
+		{"database-connections", c.DatabaseConnections}, {"files-per-message", c.FilesPerMessage},
 	} {
 		if limit.value < 1 {
 			return fmt.Errorf("%s must be at least 1, not %d", limit.name, limit.value)
 		}
 	}
-	if c.PostsPerSecond < 0 || c.NicknamesPerHour < 0 || c.StreamsPerSession < 0 {
+	if c.PostsPerSecond < 0 || c.NicknamesPerHour < 0 || c.StreamsPerSession < 0 || c.FileBytesPerDay < 0 || c.FilesTotal < 0 {
 		return errors.New("a limit can't be negative; 0 takes it away")
+	}
+	if c.FileBytes < 0 {
+		return errors.New("file-bytes can't be negative; with 0 no files are taken")
 	}
 	if c.MessageBytes > 1<<20 {
 		return errors.New("message-bytes can't be more than 1 MiB")

@@ -17,6 +17,7 @@ type limits struct {
 	names     buckets[netip.Addr]
 	typing    buckets[int64]
 	searches  buckets[netip.Addr]
+	files     buckets[int64]
 }
 
 // buckets holds a token bucket per key, for keys that were seen lately.
@@ -59,6 +60,7 @@ func newLimits(cfg Config) *limits {
 		names:     newBuckets[netip.Addr](float64(cfg.NicknamesPerHour)/3600, max(cfg.NicknamesPerHour, 1)),
 		typing:    newBuckets[int64](1, 3),
 		searches:  newBuckets[netip.Addr](searchesPerSecond(cfg), 30),
+		files:     newBuckets[int64](cfg.PostsPerSecond, 2*cfg.FilesPerMessage),
 	}
 }
 
@@ -67,6 +69,13 @@ func (l *limits) mayPost(personID int64, addr netip.Addr, now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.posts.allow(personID, now) && l.addrPosts.allow(addr, now)
+}
+
+// mayAttach bounds how many files come in, however small.
+func (l *limits) mayAttach(personID int64, now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.files.allow(personID, now)
 }
 
 func (l *limits) mayTakeNickname(addr netip.Addr, now time.Time) bool {
@@ -104,4 +113,5 @@ func (l *limits) sweep(now time.Time) {
 	l.names.sweep(now)
 	l.typing.sweep(now)
 	l.searches.sweep(now)
+	l.files.sweep(now)
 }

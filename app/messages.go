@@ -21,8 +21,9 @@ import (
 // stored for good, and tells everybody, the poster's own pages included,
 // after that.
 func (s *Server) postMessage(w http.ResponseWriter, r *http.Request) error {
-	if err := parseForm(r); err != nil { // first, so that every refusal can show the text
-		return err
+	fileErr := s.readMessageForm(w, r) // first, so that every refusal can show the text
+	if refusal := (*chat.Error)(nil); fileErr != nil && (!errors.As(fileErr, &refusal) || refusal.Field != "upload") {
+		return fileErr
 	}
 	room, err := s.roomOf(r)
 	if err != nil {
@@ -32,16 +33,15 @@ func (s *Server) postMessage(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	said, err := s.say(r, room, me)
+	said, err := db.Said{}, fileErr
+	if err == nil {
+		said, err = s.say(r, room, me)
+	}
 	var refusal *chat.Error
 	if errors.As(err, &refusal) && !wantsJSON(r) {
 		// Without script: the room again, with the text and what is wrong.
-		h, pageErr := s.historyAt(r, room, db.Place{})
-		if pageErr != nil {
-			return pageErr
-		}
 		refusal.Field = "body"
-		return s.showRoom(w, r, status(refusal), h, 0, field(s.lang(r), "body", r.PostForm.Get("body"), refusal))
+		return s.showComposer(w, r, status(refusal), room, me, field(s.lang(r), "body", r.PostForm.Get("body"), refusal))
 	}
 	if err != nil {
 		return err
@@ -66,6 +66,9 @@ func (s *Server) postMessage(w http.ResponseWriter, r *http.Request) error {
 
 func (s *Server) say(r *http.Request, room chat.Room, me chat.Person) (db.Said, error) {
 	typed, err := chat.ParseBody(r.PostForm.Get("body"), s.cfg.Limits)
+	if len(r.PostForm["file"]) > 0 && chat.IsReason(err, chat.MessageEmpty) {
+		err = nil // the files say it
+	}
 	if err != nil {
 		return db.Said{}, err
 	}
@@ -76,11 +79,15 @@ func (s *Server) say(r *http.Request, room chat.Room, me chat.Person) (db.Said, 
 	if err := s.mayPost(r, me); err != nil {
 		return db.Said{}, err
 	}
+	files, err := s.filesOf(r, room, me, nonce)
+	if err != nil {
+		return db.Said{}, err
+	}
 	text, err := s.textOf(r.Context(), room, typed)
 	if err != nil {
 		return db.Said{}, err
 	}
-	return s.store.Say(r.Context(), room.ID, db.Post{AuthorID: me.ID, Nonce: nonce, Text: text, Typed: typed})
+	return s.store.Say(r.Context(), room.ID, db.Post{AuthorID: me.ID, Nonce: nonce, Text: text, Files: files, Typed: typed})
 }
 
 // mayPost is flood control for everything that is written.
@@ -251,6 +258,7 @@ func (s *Server) postMessageDelete(w http.ResponseWriter, r *http.Request) error
 	if err != nil {
 		return err
 	}
+	s.files.clear()
 	s.changed(w, r, room, seq, rev)
 	return nil
 }

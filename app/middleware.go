@@ -68,6 +68,10 @@ const answerWithin = 12 * time.Second
 
 func within(most time.Duration, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if takesFiles(r) { // as long as they take to come in
+			next.ServeHTTP(w, r)
+			return
+		}
 		ctx, cancel := context.WithTimeout(r.Context(), most)
 		defer cancel()
 		next.ServeHTTP(w, r.WithContext(ctx))
@@ -108,16 +112,21 @@ func (s *Server) headers(next http.Handler) http.Handler {
 }
 
 // bodyLimit bounds what a request may bring: a form with a message, every
-// byte of which may be percent-encoded.
+// byte of which may be percent-encoded; and files where files are taken.
 func (s *Server) bodyLimit(next http.Handler) http.Handler {
-	most := int64(s.cfg.MessageBytes)*4 + 16<<10
+	form := int64(s.cfg.MessageBytes)*4 + 16<<10
+	files := form + int64(s.cfg.FilesPerMessage)*s.cfg.FileBytes
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.ContentLength > most {
-			s.fail(w, r, chat.Refuse(chat.TooLarge, chat.RequestTooBig))
-			return
+		most := form
+		if takesFiles(r) {
+			most = files
 		}
 		if r.Body != http.NoBody {
 			r.Body = http.MaxBytesReader(w, r.Body, most)
+		}
+		if r.ContentLength > most {
+			s.fail(w, r, chat.Refuse(chat.TooLarge, chat.RequestTooBig))
+			return
 		}
 		next.ServeHTTP(w, r)
 	})

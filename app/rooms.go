@@ -165,8 +165,9 @@ func (s *Server) getCatchUp(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// showRoom shows a room's whole page.
-func (s *Server) showRoom(w http.ResponseWriter, r *http.Request, code int, h views.History, target int64, body views.Field) error {
+// showRoom shows a room's whole page; waiting are the files that belong to the
+// message that is being written.
+func (s *Server) showRoom(w http.ResponseWriter, r *http.Request, code int, h views.History, target int64, body views.Field, waiting ...chat.File) error {
 	s.knowBrowser(w, r)
 	p := s.page(r)
 	if r.Method != http.MethodGet {
@@ -174,6 +175,7 @@ func (s *Server) showRoom(w http.ResponseWriter, r *http.Request, code int, h vi
 	}
 	page := s.roomPage(p, h)
 	page.Nonce, page.Body, page.TargetSeq = db.NewNonce(), body, target
+	page.Waiting = waiting
 	s.show(w, r, code, views.Room(page))
 	return nil
 }
@@ -184,6 +186,7 @@ func (s *Server) roomPage(p views.Page, h views.History) views.RoomPage {
 	return views.RoomPage{
 		Page: p, History: h, Rooms: s.hall.list(true),
 		Here: s.presence.Here(h.Room.ID), Typing: typing[:min(len(typing), mostTyping)], Newest: roomPath(h.Room),
+		FileBytes: s.cfg.FileBytes,
 	}
 }
 

@@ -227,12 +227,10 @@ func localPath(next string) string {
 
 // parseForm reads a posted form; one that can't be read is a 400.
 func parseForm(r *http.Request) error {
-	var err error
-	if strings.HasPrefix(r.Header.Get("Content-Type"), "multipart/form-data") {
-		err = r.ParseMultipartForm(1 << 20)
-	} else {
-		err = r.ParseForm()
+	if isMultipart(r) {
+		return readMultipart(r, nil)
 	}
+	err := r.ParseForm()
 	var tooBig *http.MaxBytesError
 	if errors.As(err, &tooBig) {
 		return err

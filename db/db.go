@@ -93,8 +93,8 @@ type Store struct {
 	say, changes, changedPeople, roomBySlug, roomByID *sqlx.Stmt
 	newest, before, after, around                     *sqlx.Stmt
 	visit, findSession, roomSince                     *sqlx.Stmt
-	message, nextRev, edit, remove                    *sqlx.Stmt
 	peopleNamed, membersLike                          *sqlx.Stmt
+	message, nextRev, edit, remove, file              *sqlx.Stmt
 }
 
 // Options for Open; the zero value is good for production.
@@ -145,8 +145,8 @@ func Open(ctx context.Context, url string, opt Options) (*Store, error) {
 		{&s.roomBySlug, roomBySlugSQL}, {&s.roomByID, roomByIDSQL},
 		{&s.newest, newestSQL}, {&s.before, beforeSQL}, {&s.after, afterSQL}, {&s.around, aroundSQL},
 		{&s.visit, visitSQL}, {&s.findSession, findSessionSQL}, {&s.roomSince, roomSinceSQL},
-		{&s.message, messageSQL}, {&s.nextRev, nextRevSQL}, {&s.edit, editSQL}, {&s.remove, removeSQL},
 		{&s.peopleNamed, peopleNamedSQL}, {&s.membersLike, membersLikeSQL},
+		{&s.message, messageSQL}, {&s.nextRev, nextRevSQL}, {&s.edit, editSQL}, {&s.remove, removeSQL}, {&s.file, fileSQL},
 	} {
 		if *p.into, err = conn.PreparexContext(ctx, p.sql); err != nil {
 			conn.Close()

@@ -85,7 +85,8 @@ $('#scroll')?.addEventListener('scroll', (event) => {
 const form = $('#composer'), text = form && $('textarea', form), box = $('#outbox')
 const place = form && `${$('main').dataset.room}/${$('main').dataset.me}`
 const outboxKey = `outbox/${place}`, draftKey = `draft/${place}`
-// An item is {nonce, body, state, error, seq}; its state is sending, waiting
+// An item is {nonce, body, files, chips, state, error, seq}: files are ids, and
+// chips how they looked above the composer (static/files.js); its state is sending, waiting
 // (not stored yet, tried again by itself), failed, or sent.
 let items = form ? JSON.parse(sessionStorage.getItem(outboxKey) ?? '[]').filter((item) => item.state !== 'sent') : []
 let pumping = false, wake = () => {}
@@ -115,6 +116,7 @@ function showOutbox() {
     const line = make('div', `pending ${item.state}`, '')
     const body = make('div', 'body', item.body)
     body.dir = 'auto'
+    body.insertAdjacentHTML('beforeend', item.chips ?? '')
     const words = {sending: form.dataset.sending, waiting: form.dataset.waiting, failed: form.dataset.failed}
     const state = make('p', 'state', `${words[item.state] ?? ''} ${item.error ?? ''}`)
     if (item.state === 'waiting' || item.state === 'failed') state.append(
@@ -125,6 +127,7 @@ function showOutbox() {
         // server says so instead of storing both.
         form.dataset.nonce = item.nonce
         text.value = item.body + (text.value ? '\n' + text.value : '')
+        $('.attachments ul')?.insertAdjacentHTML('beforeend', item.chips ?? '')
         sessionStorage.setItem(draftKey, text.value)
         showOutbox(); wake(); text.focus()
       }))
@@ -150,7 +153,7 @@ async function pump() {
     try {
       answer = await fetch(form.action, {
         method: 'POST', headers: {Accept: 'application/json'}, signal: AbortSignal.timeout(15000),
-        body: new URLSearchParams({body: item.body, nonce: item.nonce}),
+        body: new URLSearchParams([['body', item.body], ['nonce', item.nonce], ...(item.files ?? []).map((id) => ['file', id])]),
       })
       problem = await answer.json()
     } catch { /* no connection, or the answer was cut: the same as no answer */ }
@@ -178,8 +181,13 @@ async function pump() {
 if (form) {
   form.addEventListener('submit', (event) => {
     event.preventDefault()
-    if (!text.value.trim()) return
-    items.push({nonce: form.dataset.nonce || newNonce(), body: text.value, state: 'sending'})
+    const chips = [...form.querySelectorAll('.attachment:not(.bad)')]
+    if (!text.value.trim() && !chips.length) return
+    items.push({
+      nonce: form.dataset.nonce || newNonce(), body: text.value, state: 'sending',
+      files: chips.map((chip) => $('input', chip).value), chips: chips.map((chip) => chip.outerHTML).join(''),
+    })
+    for (const chip of chips) chip.remove()
     delete form.dataset.nonce
     text.value = ''
     sessionStorage.removeItem(draftKey)

@@ -93,10 +93,12 @@ type RoomPage struct {
 	Rooms     []LobbyRoom
 	Here      []chat.Person
 	Typing    []chat.Person
-	Nonce     string // for the plain form
-	Body      Field  // what was typed, after a refusal
-	Newest    string // URL of the room's newest page
-	TargetSeq int64  // a message to point at, or 0
+	Nonce     string      // for the plain form
+	Body      Field       // what was typed, after a refusal
+	Newest    string      // URL of the room's newest page
+	TargetSeq int64       // a message to point at, or 0
+	Waiting   []chat.File // of the message that is being written, after a refusal
+	FileBytes int64       // of the largest file; 0: none are taken
 }
 
 // roomURL is the address of a room.
@@ -106,10 +108,13 @@ func messageURL(r chat.Room, seq int64) string {
 	return roomURL(r) + "/messages/" + id(seq)
 }
 
-// fileURL is where a file is downloaded from.
-func fileURL(r chat.Room, f chat.File) string {
+// FileURL is where a file is shown or downloaded from.
+func FileURL(r chat.Room, f chat.File) string {
 	return roomURL(r) + "/files/" + id(f.ID) + "/" + url.PathEscape(f.Name)
 }
+
+// ThumbURL is where the small picture of a picture is.
+func ThumbURL(r chat.Room, f chat.File) string { return roomURL(r) + "/thumbs/" + id(f.ID) }
 
 func permalink(r chat.Room, seq int64) string {
 	return messageURL(r, seq) + "#m-" + id(seq)

@@ -1,6 +1,9 @@
 package chat
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
 
 // Kind says what sort of refusal an Error is; the web layer turns it into a
 // status code in one place.
@@ -49,6 +52,16 @@ const (
 	NotAnEmoji      Reason = "not-an-emoji"
 	TooManyEmoji    Reason = "too-many-emoji" // most different emoji
 	ReactionTooLate Reason = "reaction-too-late"
+	FileTooLarge    Reason = "file-too-large" // most MB
+	FileEmpty       Reason = "file-empty"
+	FileCut         Reason = "file-cut"
+	FilesTooMany    Reason = "files-too-many" // most files in a message
+	FilesOfDay      Reason = "files-of-day"   // most MB in a day
+	FilesFull       Reason = "files-full"
+	FilesAtOnce     Reason = "files-at-once"
+	FilesAway       Reason = "files-away"
+	FileGone        Reason = "file-gone"
+	NoSuchFile      Reason = "no-such-file"
 
 	NonceMalformed  Reason = "nonce-malformed"
 	NonceReused     Reason = "nonce-reused"
@@ -105,4 +118,10 @@ func Refuse(kind Kind, reason Reason, args ...any) *Error {
 // RefuseField makes an Invalid error about one form field.
 func RefuseField(field string, reason Reason, args ...any) *Error {
 	return &Error{Kind: Invalid, Field: field, Reason: reason, Args: args}
+}
+
+// IsReason tells whether err is a refusal for that reason.
+func IsReason(err error, reason Reason) bool {
+	var refusal *Error
+	return errors.As(err, &refusal) && refusal.Reason == reason
 }

@@ -16,11 +16,19 @@ type Limits struct {
 	RoomName     int // characters, as ParseNickname counts them
 	Topic        int // characters
 	Nickname     int // characters
+
+	FileBytes       int64 // of one file; 0: no files are taken
+	FilesPerMessage int
+	FileBytesPerDay int64 // of one person, within 24 hours; 0: no limit
+	FilesTotal      int64 // bytes of all files; 0: no limit
 }
 
 // DefaultLimits are generous for talk and small enough for every page.
 func DefaultLimits() Limits {
-	return Limits{MessageBytes: 16 << 10, MessageLines: 400, RoomName: 80, Topic: 250, Nickname: 32}
+	return Limits{
+		MessageBytes: 16 << 10, MessageLines: 400, RoomName: 80, Topic: 250, Nickname: 32,
+		FileBytes: 25 << 20, FilesPerMessage: 10, FileBytesPerDay: 500 << 20, FilesTotal: 20 << 30,
+	}
 }
 
 // ParseBody makes a message's text of what was typed. Harmless differences

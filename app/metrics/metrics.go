@@ -33,6 +33,8 @@ type Metrics struct {
 	requests       *prometheus.HistogramVec
 	busReceived    *prometheus.CounterVec
 	busBreaks      prometheus.Counter
+	files          prometheus.Counter
+	fileBytes      prometheus.Counter
 }
 
 // New makes metrics with everything at nothing, and those of Go and of the
@@ -75,6 +77,8 @@ func New() *Metrics {
 		}, []string{"route", "code"}),
 		busReceived: counters("parlor_bus_received_total", "What came over the bus from this node or another: hints that rooms moved (wake), and messages of other nodes (tell).", "kind"),
 		busBreaks:   counter("parlor_bus_resumed_total", "Times that the bus came back after hints may have been lost."),
+		files:       counter("parlor_files_received_total", "Files that people sent and that were kept."),
+		fileBytes:   counter("parlor_files_received_bytes_total", "Bytes of those files."),
 	}
 	r.MustRegister(m.streams, m.requests, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -104,6 +108,12 @@ func (m *Metrics) Delivered(streams, bytes int, took time.Duration) {
 
 // Resumed says how many pieces a stream was sent that its page had missed.
 func (m *Metrics) Resumed(pieces int) { m.resumes.Observe(float64(pieces)) }
+
+// FileReceived counts a file that was kept, of so many bytes.
+func (m *Metrics) FileReceived(bytes int64) {
+	m.files.Inc()
+	m.fileBytes.Add(float64(bytes))
+}
 
 // SlowCut counts a stream that was ended because its reader was too slow.
 func (m *Metrics) SlowCut() { m.slow.Inc() }
