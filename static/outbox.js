@@ -72,8 +72,9 @@ if (form) {
 
   form.onsubmit = (event) => {
     event.preventDefault()
-    const fields = new URLSearchParams(new FormData(form))
-    if ($('#composer [aria-busy=true]') || !text.value.trim() && !fields.has('file')) return
+    // What was left empty is not said, and files go by themselves, before.
+    const fields = new URLSearchParams([...new FormData(form)].filter(([, value]) => value.trim?.()))
+    if ($('#composer [aria-busy=true]') || !fields.has('body') && !fields.has('file')) return
     const item = pattern.cloneNode(true), [chips, body] = item.children
     Object.assign(item.dataset, {fields, nonce})
     chips.innerHTML = extras.innerHTML
