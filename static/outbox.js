@@ -42,7 +42,7 @@ if (form) {
   async function send() {
     for (let pause = 2000; ;) { // ms; retryAfter in app/errors.go
       const item = outbox.querySelector('.sending, .waiting')
-      let answer = {} // it stays so when the connection or the answer breaks
+      let answer = {status: 503} // as long as the server says nothing else that is whole
       if (item) try {
         answer = await (await fetch(form.action, {
           method: 'POST', headers: {Accept: 'application/json'}, signal: AbortSignal.timeout(15000),
@@ -50,7 +50,7 @@ if (form) {
         })).json()
       } catch {}
       const {seq, go, dialog, status, detail} = answer
-      if (seq || go || dialog) {
+      if (!status) { // it was stored as seq, or it was a command
         pause = 2000
         item.dataset.seq = seq
         become(item, 'sent')
@@ -105,7 +105,7 @@ if (form) {
 
   const [html, draft] = JSON.parse(sessionStorage.getItem(key) ?? '["", ""]')
   outbox.innerHTML = html
-  text.value ||= draft
+  text.value = draft || text.value // which the server kept; what it did not get yet is newer
   text.oninput = save
   addEventListener('stored', () => wake()) // the database is back, or the network (views/page.templ)
   watch(settle)
