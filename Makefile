@@ -52,4 +52,4 @@ chaos: generate ## let everything break for 10 minutes, and check that nothing i
 
 screenshots: generate ## make the pictures of the README anew
 	@sh app/e2e/install.sh
-	@go run ./db/dbtest/cluster -- go test ./app/e2e -run TestScreenshots -screenshots ../../docs
+	@go run ./db/dbtest/cluster -- go test ./app/e2e -run "TestScreenshots|TestTour" -screenshots ../../docs
