@@ -1,7 +1,7 @@
 # The habits of the project. `make` alone prints them.
 
 .DEFAULT_GOAL := help
-.PHONY: help generate build run dev test check bench bench-full chaos screenshots browser
+.PHONY: help generate build run dev demo test check bench bench-full chaos screenshots browser
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,6 +20,10 @@ dev: generate ## like run; a saved .templ or .css file is seen in the browser at
 	@sh db/postgres/install.sh
 	@PARLOR_DEV=1 go tool templ generate --watch --watch-pattern='(.+\.go$$)|(.+\.templ$$)|(.+/static/.+\.(css|js|svg)$$)' \
 		--ignore-pattern='(/data/)|(_test\.go$$)' --proxy=http://127.0.0.1:8080 --open-browser=false --cmd="go run . $(ARGS)"
+
+demo: build ## start Parlor with a conversation that shows everything, in a folder of its own (ARGS="-addr :9000")
+	@sh db/postgres/install.sh
+	@./parlor demo $(ARGS)
 
 test: check ## all tests: units, HTTP, Postgres, and people in a browser
 	@sh db/postgres/install.sh
@@ -48,4 +52,4 @@ chaos: generate ## let everything break for 10 minutes, and check that nothing i
 
 screenshots: generate ## make the pictures of the README anew
 	@sh app/e2e/install.sh
-	@go run ./db/dbtest/cluster -- go test ./app/e2e -run TestScreenshots -screenshots ../../docs
+	@go run ./db/dbtest/cluster -- go test ./app/e2e -run "TestScreenshots|TestTour" -screenshots ../../docs

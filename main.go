@@ -8,6 +8,7 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"os/signal"
 	"syscall"
@@ -31,13 +32,13 @@ func main() {
 	}
 	cfg, err := app.ReadConfig(os.Args[1:], os.Getenv, os.Stderr)
 	if err == nil {
-		err = run(cfg)
+		err = run(cfg, nil)
 	}
 	exit(err)
 }
 
 // commands are what the program does besides serving.
-var commands = map[string]func(args []string) error{"backup": runBackup, "restore": runRestore}
+var commands = map[string]func(args []string) error{"backup": runBackup, "restore": runRestore, "demo": runDemo}
 
 func exit(err error) {
 	if err != nil && !errors.Is(err, flag.ErrHelp) {
@@ -48,8 +49,9 @@ func exit(err error) {
 }
 
 // run composes the program, serves until it is told to stop, and takes it
-// apart in the opposite order.
-func run(cfg app.Config) error {
+// apart in the opposite order. prepare, if any, gets the database before it is
+// served, and may put something before the server.
+func run(cfg app.Config, prepare func(ctx context.Context, url string) (front func(http.Handler) http.Handler, err error)) error {
 	log := slog.Default()
 	stop, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer cancel()
@@ -71,6 +73,12 @@ func run(cfg app.Config) error {
 		defer cluster.Stop()
 		url = cluster.URL("parlor")
 	}
+	front := func(h http.Handler) http.Handler { return h }
+	if prepare != nil {
+		if front, err = prepare(stop, url); err != nil {
+			return err
+		}
+	}
 	store, err := db.Open(stop, url, db.Options{Connections: cfg.DatabaseConnections})
 	if err != nil {
 		return err
@@ -83,7 +91,7 @@ func run(cfg app.Config) error {
 		return err
 	}
 
-	failed := listeners.Serve(server)
+	failed := listeners.Serve(server, front(server))
 	select {
 	case err := <-failed:
 		return err

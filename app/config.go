@@ -67,6 +67,7 @@ func ReadConfig(args []string, getenv func(string) string, out io.Writer) (Confi
 		fmt.Fprint(out, "Parlor is a chat that people open in a browser.\n\n"+
 			"  parlor [settings]           serve it\n"+
 			"  parlor backup [-h] FILE     save everything into a file, also while it is served\n"+
+			"  parlor demo [settings]      serve a conversation that shows everything, from a database of its own\n"+
 			"  parlor restore [-h] FILE    put everything back from such a file\n"+
 			"  parlor doctor [-h] URL      examine an installation from outside, and say what to mend\n\nEach setting is a flag or an environment variable; the flag wins.\n\n")
 		flags.PrintDefaults()

@@ -71,9 +71,9 @@ func (l *Listeners) Close() {
 	}
 }
 
-// Serve begins to answer. The channel gets the error that ends it before its
-// time.
-func (l *Listeners) Serve(s *Server) <-chan error {
+// Serve begins to answer: to the public by front, which is s or leads to it. The
+// channel gets the error that ends it before its time.
+func (l *Listeners) Serve(s *Server, front http.Handler) <-chan error {
 	failed := make(chan error, 3)
 	serve := func(web *http.Server, listener net.Listener) {
 		l.servers = append(l.servers, web)
@@ -89,7 +89,7 @@ func (l *Listeners) Serve(s *Server) <-chan error {
 			}
 		}()
 	}
-	web, scheme := newHTTPServer(s, l.log), "http"
+	web, scheme := newHTTPServer(front, l.log), "http"
 	if l.certs != nil {
 		web.TLSConfig, scheme = l.certs.TLS, "https"
 	}

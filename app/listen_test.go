@@ -52,7 +52,7 @@ func listening(t *testing.T, change func(*app.Config)) (s *site, plain, private 
 	if cfg.TLS.Enabled() {
 		s.web.URL = "https://" + cfg.Addr
 	}
-	listeners.Serve(s.server)
+	listeners.Serve(s.server, s.server)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()

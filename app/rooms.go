@@ -133,7 +133,7 @@ func (s *Server) patchHistory(w http.ResponseWriter, r *http.Request, h views.Hi
 	}
 }
 
-// mostShown is how many messages a page holds; static/room.js keeps to it.
+// mostShown is how many messages a page holds; static/log.js keeps to it.
 const mostShown = 300
 
 // getCatchUp makes a page of old history true again after a gap that was too

@@ -3,32 +3,32 @@
 // file after another. Each stands there as an element of class "attachment":
 // "up" while it comes in, "bad" when it could not, and "never" if it is no use to
 // try again; the field in it then has the
-// id that goes with the message (static/room.js). When nothing is under way any
+// id that goes with the message (static/outbox.js). When nothing is under way any
 // more, the event "arrived" says so. Without this file the form sends them.
 
-const $ = (selector, root = document) => root.querySelector(selector)
 const pick = $('.attach input')
-let line = Promise.resolve() // what is under way
+let underWay = Promise.resolve()
 
 function add(file) {
-  const chip = $('.attachments ul').appendChild($('.attachments template').content.firstElementChild.cloneNode(true))
+  const chip = $('.attachments').appendChild($('#composer template').content.firstElementChild.cloneNode(true))
+  const part = (selector) => chip.querySelector(selector)
   const put = (state, error = '') => {
     chip.className = 'attachment ' + state
-    $('.error', chip).textContent = error
+    part('.error').textContent = error
   }
   const send = () => {
     put('up')
-    line = line.then(() => new Promise((done) => {
+    underWay = underWay.then(() => new Promise((done) => {
       const request = new XMLHttpRequest(), data = new FormData()
       data.append('upload', file)
       request.open('POST', pick.dataset.to)
       request.setRequestHeader('Accept', 'application/json')
       request.responseType = 'json'
-      request.upload.onprogress = (event) => chip.isConnected ? $('progress', chip).value = event.loaded / event.total : request.abort()
+      request.upload.onprogress = (event) => chip.isConnected ? part('progress').value = event.loaded / event.total : request.abort()
       request.onloadend = () => {
         const {id, thumb, detail = pick.dataset.failed} = request.response ?? {}
-        $('input', chip).value = id
-        if (thumb) $('img', chip).src = thumb
+        part('input').value = id ?? ''
+        if (thumb) part('img').src = thumb
         id ? put('') : put('bad', detail)
         $('.up') || pick.dispatchEvent(new Event('arrived'))
         done()
@@ -36,8 +36,8 @@ function add(file) {
       chip.isConnected ? request.send(data) : request.onloadend() // taken away meanwhile
     }))
   }
-  $('.name', chip).textContent = file.name
-  $('.again', chip).onclick = send
+  part('.name').textContent = file.name
+  part('.again').onclick = send
   file.size > pick.dataset.most ? put('bad never', pick.dataset.large) : send()
 }
 

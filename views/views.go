@@ -141,7 +141,7 @@ func messageClass(m chat.Message) string {
 // bodyHTML is what the message says.
 func bodyHTML(m chat.Message) string { return markup.HTML(m.Body, m.MentionedNames()) }
 
-// clock is the time of day in UTC; static/room.js writes the reader's own.
+// clock is the time of day in UTC; static/0-times.js writes the reader's own.
 func clock(t time.Time) string { return t.UTC().Format("15:04") }
 
 func machineTime(t time.Time) string { return t.UTC().Format(time.RFC3339) }
@@ -213,6 +213,20 @@ const toEnd = `document.querySelector('#log.tail')
 // live region, but not while history is loaded, nor in the moment after, in
 // which the browser still looks at what was added.
 const readOut = `$_paging ? el.setAttribute('aria-live', 'off') : setTimeout(() => $_paging || el.setAttribute('aria-live', 'polite'), 500)`
+
+// enterSends lets Enter send what is written and Shift+Enter break the line.
+// The Enter that ends an input method's composition does neither (Safari says
+// so only by 229), nor one that something else took.
+const enterSends = `evt.key === 'Enter' && !evt.shiftKey && !evt.isComposing && evt.keyCode !== 229 && !evt.defaultPrevented
+	&& evt.target.matches('.composer textarea') && (evt.preventDefault(), evt.target.form.requestSubmit())`
+
+// copyLink copies a message's link. Without the clipboard (plain http, or not
+// allowed) the link is simply followed, and stands in the address bar.
+const copyLink = `const link = evt.target.closest('a.copy'), words = document.getElementById('announce');
+	link && navigator.clipboard && !evt.ctrlKey && !evt.metaKey && (evt.preventDefault(), navigator.clipboard.writeText(link.href).then(
+		() => (link.classList.add('copied'), words.textContent = words.dataset.copied,
+			setTimeout(() => (link.classList.remove('copied'), words.textContent = ''), 1500)),
+		() => location.href = link.href))`
 
 // moreCall loads history beyond one edge of what is shown.
 func moreCall(param, edge string) string {

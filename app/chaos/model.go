@@ -21,7 +21,7 @@ type model struct {
 	errors []string // patches that this model does not understand
 }
 
-// mostShown is how many messages a page holds (static/room.js).
+// mostShown is how many messages a page holds (static/log.js).
 const mostShown = 300
 
 // article is a message in a piece of HTML.

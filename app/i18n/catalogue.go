@@ -8,8 +8,6 @@ var (
 	Cancel       = text("Cancel", "取消")
 	Close        = text("Close", "关闭")
 	ToComposer   = text("Jump to composer", "跳到输入框")
-	DayToday     = text("Today", "今天")
-	DayYesterday = text("Yesterday", "昨天")
 
 	ThemeSystem = text("System", "跟随系统")
 	ThemeLight  = text("Light", "浅色")

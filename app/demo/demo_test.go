@@ -1,0 +1,80 @@
+package demo_test
+
+import (
+	"context"
+	"database/sql"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"parlor/app"
+	"parlor/app/demo"
+	"parlor/db/dbtest"
+)
+
+func TestMain(m *testing.M) { dbtest.Main(m) }
+
+func TestTheDemoShowsEverything(t *testing.T) {
+	url := dbtest.New(t)
+	now := time.Date(2026, 5, 9, 11, 0, 0, 0, time.UTC)
+	people, err := demo.Fill(context.Background(), app.DefaultConfig(), url, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(people) != 8 {
+		t.Errorf("%d people", len(people))
+	}
+	database, err := sql.Open("postgres", url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer database.Close()
+	for _, want := range []struct {
+		what  string
+		least int
+		query string
+	}{
+		{"rooms", 6, `select count(*) from rooms where said > 0`},
+		{"messages", 140, `select count(*) from messages`},
+		{"messages of one room, more than a page", 51, `select max(said) from rooms`},
+		{"days", 4, `select count(distinct (said_at at time zone 'UTC')::date) from messages`},
+		{"tables", 2, `select count(*) from messages where body like '%|:--%'`},
+		{"task lists", 1, `select count(*) from messages where body like '%- [x] %'`},
+		{"languages of code", 3, `select count(distinct substring(body from '` + "```([a-z]+)" + `')) from messages`},
+		{"quotes", 2, `select count(*) from messages where body ~ '(^|\n)> '`},
+		{"links", 1, `select count(*) from messages where body like '%https://%'`},
+		{"Chinese", 40, `select count(*) from messages where body ~ '[一-龥]'`},
+		{"edited messages", 3, `select count(*) from messages where edited_at is not null`},
+		{"messages with two earlier texts", 1, `select count(*) from messages where version >= 3`},
+		{"deleted messages", 1, `select count(*) from messages where deleted_at is not null`},
+		{"unread by Mara", 4, `select count(*) from messages m join memberships s using (room_id) join people p on p.id = s.person_id
+			where p.nickname = 'Mara' and m.seq > s.read_seq`},
+	} {
+		var n int
+		if err := database.QueryRow(want.query).Scan(&n); err != nil {
+			t.Errorf("%s: %v", want.what, err)
+		} else if n < want.least {
+			t.Errorf("%s: %d, want at least %d", want.what, n, want.least)
+		}
+	}
+	var first, last time.Time
+	if err := database.QueryRow(`select min(said_at), max(said_at) from messages`).Scan(&first, &last); err != nil {
+		t.Fatal(err)
+	}
+	if !last.Before(now) || now.Sub(first) < 3*24*time.Hour {
+		t.Errorf("it is %v, and they talked from %v to %v", now, first, last)
+	}
+}
+
+func TestTheDoorMakesOneOfThePeople(t *testing.T) {
+	server := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { http.NotFound(w, r) })
+	door := demo.Door(server, map[string]*http.Cookie{"老何": {Name: "session", Value: "his"}})
+	for path, want := range map[string]int{demo.DoorPath("老何"): 303, demo.DoorPath("nobody"): 404, "/demo/": 404} {
+		w := httptest.NewRecorder()
+		door.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+		if w.Code != want || (w.Header().Get("Set-Cookie") != "") != (want == 303) {
+			t.Errorf("%s: %d %v", path, w.Code, w.Header())
+		}
+	}
+}
