@@ -35,7 +35,7 @@ func newOpenPage(cursor string) *openPage {
 }
 
 var (
-	appendTo  = regexp.MustCompile(`^#log\.tail(:not\(:has\(> #(m-\d+)\)\))?$`)
+	appendTo  = regexp.MustCompile(`^#log(?:\.tail|:is\(\.tail, \.of-\d+\))(:not\(:has\(> #(m-\d+)\)\))?$`)
 	messageID = regexp.MustCompile(`<article id="(m-\d+)"`)
 	cursorSet = regexp.MustCompile(`"cursor":"([^"]*)"`)
 )

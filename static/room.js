@@ -85,8 +85,10 @@ $('#scroll')?.addEventListener('scroll', (event) => {
 const form = $('#composer'), text = form && $('textarea', form), box = $('#outbox')
 const place = form && `${$('main').dataset.room}/${$('main').dataset.me}`
 const outboxKey = `outbox/${place}`, draftKey = `draft/${place}`
-// An item is {nonce, body, state, error, seq}; its state is sending, waiting
-// (not stored yet, tried again by itself), failed, or sent.
+// An item is {nonce, body, fields, extras, state, error, seq}; its state is
+// sending, waiting (not stored yet, tried again by itself), failed, or sent. Its
+// fields are all that the composer holds beside files; extras is what was shown
+// of that beside the text, to be put back.
 let items = form ? JSON.parse(sessionStorage.getItem(outboxKey) ?? '[]').filter((item) => item.state !== 'sent') : []
 let pumping = false, wake = () => {}
 
@@ -125,6 +127,7 @@ function showOutbox() {
         // server says so instead of storing both.
         form.dataset.nonce = item.nonce
         text.value = item.body + (text.value ? '\n' + text.value : '')
+        $('#extras').innerHTML = item.extras ?? ''
         sessionStorage.setItem(draftKey, text.value)
         showOutbox(); wake(); text.focus()
       }))
@@ -150,11 +153,16 @@ async function pump() {
     try {
       answer = await fetch(form.action, {
         method: 'POST', headers: {Accept: 'application/json'}, signal: AbortSignal.timeout(15000),
-        body: new URLSearchParams({body: item.body, nonce: item.nonce}),
+        body: new URLSearchParams({...item.fields, body: item.body, nonce: item.nonce}),
       })
       problem = await answer.json()
     } catch { /* no connection, or the answer was cut: the same as no answer */ }
-    if (answer?.ok && problem.seq) {
+    if (answer?.ok && problem.command) { // it was no message, and is not said again
+      items = items.filter((other) => other !== item)
+      showOutbox()
+      if (problem.go) location.href = problem.go
+      if (problem.dialog) document.dispatchEvent(new CustomEvent('ask', {detail: problem.dialog}))
+    } else if (answer?.ok && problem.seq) {
       item.state = 'sent'
       item.seq = problem.seq
       wait = 1000
@@ -179,7 +187,9 @@ if (form) {
   form.addEventListener('submit', (event) => {
     event.preventDefault()
     if (!text.value.trim()) return
-    items.push({nonce: form.dataset.nonce || newNonce(), body: text.value, state: 'sending'})
+    const fields = Object.fromEntries([...new FormData(form)].filter(([, value]) => value && !value.name))
+    items.push({fields, nonce: form.dataset.nonce || newNonce(), body: text.value, extras: $('#extras').innerHTML, state: 'sending'})
+    form.dispatchEvent(new Event('sent'))
     delete form.dataset.nonce
     text.value = ''
     sessionStorage.removeItem(draftKey)

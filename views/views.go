@@ -96,6 +96,9 @@ type RoomPage struct {
 	Body      Field  // what was typed, after a refusal
 	Newest    string // URL of the room's newest page
 	TargetSeq int64  // a message to point at, or 0
+	// Replying is the message that what was typed answers, or nil.
+	Replying *chat.Message
+	Thread   int64 // on the page of a thread: its first message
 }
 
 // roomURL is the address of a room.
@@ -219,6 +222,40 @@ const readOut = `$_paging ? el.setAttribute('aria-live', 'off') : setTimeout(() 
 func moreCall(param, edge string) string {
 	return fmt.Sprintf(`@get(el.dataset.more + '?%s=' + (document.querySelector('#log > article:%s')?.dataset.seq ?? 1), `+
 		`{filterSignals: {include: /^$/}, requestCancellation: 'disabled', retry: 'error'})`, param, edge)
+}
+
+// quietly are the options of a request that carries none of the page's signals.
+const quietly = `{filterSignals: {include: /^$/}}`
+
+// ask shows what an address answers with, in a dialog: an outbox tells of one.
+const ask = `@get(evt.detail, ` + quietly + `)`
+
+// inPlace opens what belongs to a message over the page instead of leaving it,
+// and shows a message that is quoted where it stands, if it is on the page.
+const inPlace = `const a = evt.target.closest('.tools .own, .tools .reply, .edited, .quote > a');
+	if (!a || evt.ctrlKey || evt.metaKey || evt.shiftKey) return;
+	if (!a.matches('.quote > a')) { evt.preventDefault(); @get(a.href, ` + quietly + `) }
+	else if (document.getElementById(a.hash.slice(1))) { evt.preventDefault(); location.hash = a.hash }`
+
+// replyKey lets r answer the message that has the focus.
+const replyKey = `evt.key === 'r' && !evt.ctrlKey && !evt.metaKey && !evt.altKey && evt.target.closest('#log > article')?.querySelector('.reply')?.click()`
+
+// composerKey: Escape lets what is written answer nothing; the arrow up, in an
+// empty composer below the newest message, opens what one said last.
+const composerKey = `if (evt.isComposing) return;
+	const t = el.querySelector('textarea');
+	if (evt.key === 'Escape') { ` + endReply + ` }
+	else if (evt.key === 'ArrowUp' && !t.value && $_tail && $_atEnd && !evt.shiftKey) { evt.preventDefault(); @get(t.dataset.last, ` + quietly + `) }`
+
+// threadCatchUp asks for a thread afresh after a gap that was too long to be
+// replayed.
+const threadCatchUp = `$_behind && @peek(() => @get(el.dataset.thread,
+	{filterSignals: {include: /^$/}, retry: 'error', retryInterval: 500, retryMaxWait: 2000, retryMaxCount: Infinity}))`
+
+// epoch is the part of a cursor that names the database.
+func epoch(cursor string) string {
+	epoch, _, _ := strings.Cut(cursor, ".")
+	return epoch
 }
 
 // OwnCSS is the style sheet that makes a person's own things theirs on pages
