@@ -187,7 +187,7 @@ if (form) {
   form.addEventListener('submit', (event) => {
     event.preventDefault()
     if (!text.value.trim()) return
-    const fields = Object.fromEntries([...new FormData(form)].filter(([, value]) => value && !value.name))
+    const fields = Object.fromEntries([...new FormData(form)].filter(([, value]) => value.trim?.()))
     items.push({fields, nonce: form.dataset.nonce || newNonce(), body: text.value, extras: $('#extras').innerHTML, state: 'sending'})
     form.dispatchEvent(new Event('sent'))
     delete form.dataset.nonce
