@@ -6,6 +6,7 @@ import "maps"
 var (
 	EditUntil       = text("Can be changed until", "可以修改到")
 	PresentText     = text("As it is now:", "现在的内容：")
+	YourText        = text("What you wrote:", "你写的内容：")
 	EarlierVersions = text("Earlier versions", "历史版本")
 	NoEarlier       = text("There is no earlier version.", "没有更早的版本。")
 	PresentVersion  = text("Now", "现在")
