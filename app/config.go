@@ -38,7 +38,8 @@ type Config struct {
 	DrainFor    time.Duration // in which all streams are ended
 
 	chat.Limits
-	PostsPerSecond      float64 // per person; ten times that per address; 0: no flood control
+	EditWindow          time.Duration // from being said, in which a message can be edited; 0: for ever
+	PostsPerSecond      float64       // per person; ten times that per address; 0: no flood control
 	PostsBurst          int
 	NicknamesPerHour    int // new ones per address; 0: no limit
 	StreamsPerSession   int // 0: no limit of any kind on streams
@@ -126,6 +127,7 @@ func ReadConfig(args []string, getenv func(string) string, out io.Writer) (Confi
 	number(&c.FilesPerMessage, "files-per-message", "PARLOR_FILES_PER_MESSAGE", "most files in one message")
 	bytes(&c.FileBytesPerDay, "file-bytes-per-day", "PARLOR_FILE_BYTES_PER_DAY", "bytes of files that one person may send within 24 hours; 0: no limit")
 	bytes(&c.FilesTotal, "files-total", "PARLOR_FILES_TOTAL", "bytes of all files together; 0: no limit")
+	pause(&c.EditWindow, "edit-window", "PARLOR_EDIT_WINDOW", "`time`, such as 15m, in which a message can be edited; 0: for ever. It can always be deleted")
 	n, u := name("posts-per-second", "PARLOR_POSTS_PER_SECOND", "messages per second and person; ten times that per address; 0: no flood control")
 	flags.Float64Var(&c.PostsPerSecond, n, c.PostsPerSecond, u)
 	number(&c.PostsBurst, "posts-burst", "PARLOR_POSTS_BURST", "messages that may come at once before that")
@@ -261,6 +263,9 @@ func (c *Config) complete(public, proxies string) error {
 		if limit.value < 1 {
 			return fmt.Errorf("%s must be at least 1, not %d", limit.name, limit.value)
 		}
+	}
+	if c.EditWindow < 0 {
+		return errors.New("edit-window can't be negative; 0 takes the limit away")
 	}
 	if c.PostsPerSecond < 0 || c.NicknamesPerHour < 0 || c.StreamsPerSession < 0 || c.FileBytesPerDay < 0 || c.FilesTotal < 0 {
 		return errors.New("a limit can't be negative; 0 takes it away")

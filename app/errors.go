@@ -14,6 +14,7 @@ import (
 
 	"parlor/app/chat"
 	"parlor/app/i18n"
+	"parlor/app/markup"
 	"parlor/app/sse"
 	"parlor/db"
 	"parlor/views"
@@ -116,10 +117,14 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	case wantsJSON(r):
 		h.Set("Content-Type", "application/problem+json")
 		w.WriteHeader(code)
-		_ = json.NewEncoder(w).Encode(map[string]any{
+		problem := map[string]any{
 			"type": "about:blank", "title": i18n.ErrorTitle(l, code), "status": code,
 			"detail": sentence(l, refusal), "reason": refusal.Reason, "field": refusal.Field, "request": requestID(r),
-		})
+		}
+		if now := refusal.Present; now != nil { // what a program may go on from
+			problem["body"], problem["version"] = markup.Text(now.Body, now.MentionedNames()), now.Version
+		}
+		_ = json.NewEncoder(w).Encode(problem)
 	default:
 		requestID := requestID(r)
 		if code < 500 {

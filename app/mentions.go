@@ -56,16 +56,6 @@ func (s *Server) textOf(ctx context.Context, room chat.Room, typed string, earli
 	return out, nil
 }
 
-// mentionedBefore are the people whom a message names that is about to have
-// another text.
-func (s *Server) mentionedBefore(ctx context.Context, room chat.Room, seq int64, typed string) ([]chat.Person, error) {
-	if !strings.ContainsAny(typed, "@＠") {
-		return nil, nil
-	}
-	m, err := s.store.Message(ctx, room.ID, seq)
-	return m.Mentioned, err
-}
-
 const (
 	// mostTypedName is how long a beginning may be for which anybody is found.
 	mostTypedName = 64 // bytes

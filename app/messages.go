@@ -11,7 +11,6 @@ import (
 	"github.com/starfederation/datastar-go/datastar"
 
 	"parlor/app/chat"
-	"parlor/app/markup"
 	"parlor/app/sse"
 	"parlor/db"
 	"parlor/views"
@@ -33,9 +32,9 @@ func (s *Server) postMessage(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	said, err := db.Said{}, fileErr
+	said, to, err := db.Said{}, led{}, fileErr
 	if err == nil {
-		said, err = s.say(r, room, me)
+		said, to, err = s.say(w, r, room, me)
 	}
 	var refusal *chat.Error
 	if errors.As(err, &refusal) && !wantsJSON(r) {
@@ -46,13 +45,21 @@ func (s *Server) postMessage(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if to.Command != "" {
+		showLed(w, r, to)
+		return nil
+	}
 	if wantsJSON(r) {
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Cache-Control", "no-store")
 		w.WriteHeader(http.StatusCreated)
 		_ = json.NewEncoder(w).Encode(map[string]int64{"seq": said.Seq, "rev": said.Rev})
 	} else {
-		http.Redirect(w, r, fmt.Sprintf("%s#m-%d", roomPath(room), said.Seq), http.StatusSeeOther)
+		path := roomPath(room)
+		if thread, err := strconv.ParseInt(r.PostForm.Get("thread"), 10, 64); err == nil {
+			path = threadPath(room, thread)
+		}
+		http.Redirect(w, r, fmt.Sprintf("%s#m-%d", path, said.Seq), http.StatusSeeOther)
 	}
 	// The answer goes first: a page that knows the message's number takes its
 	// "sending" line away in the moment in which the message appears.
@@ -64,30 +71,47 @@ func (s *Server) postMessage(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-func (s *Server) say(r *http.Request, room chat.Room, me chat.Person) (db.Said, error) {
+// say says what a form holds, or does what it commands: the one place in which
+// it is decided which of the two it is.
+func (s *Server) say(w http.ResponseWriter, r *http.Request, room chat.Room, me chat.Person) (db.Said, led, error) {
 	typed, err := chat.ParseBody(r.PostForm.Get("body"), s.cfg.Limits)
 	if len(r.PostForm["file"]) > 0 && chat.IsReason(err, chat.MessageEmpty) {
 		err = nil // the files say it
 	}
 	if err != nil {
-		return db.Said{}, err
+		return db.Said{}, led{}, err
+	}
+	command, err := chat.ParseCommand(typed)
+	if err != nil {
+		return db.Said{}, led{}, err
 	}
 	nonce, err := chat.ParseNonce(r.PostForm.Get("nonce"))
 	if err != nil {
-		return db.Said{}, err
+		return db.Said{}, led{}, err
 	}
 	if err := s.mayPost(r, me); err != nil {
-		return db.Said{}, err
+		return db.Said{}, led{}, err
+	}
+	if !command.Speaks() {
+		to, err := s.obey(w, r, room, me, command)
+		return db.Said{}, to, err
+	}
+	parent, already, err := s.answeredBy(r, room, me, nonce)
+	if err != nil || already.Seq != 0 {
+		return already, led{}, err
 	}
 	files, err := s.filesOf(r, room, me, nonce)
 	if err != nil {
-		return db.Said{}, err
+		return db.Said{}, led{}, err
 	}
-	text, err := s.textOf(r.Context(), room, typed)
+	text, err := s.textOf(r.Context(), room, command.Text)
 	if err != nil {
-		return db.Said{}, err
+		return db.Said{}, led{}, err
 	}
-	return s.store.Say(r.Context(), room.ID, db.Post{AuthorID: me.ID, Nonce: nonce, Text: text, Files: files, Typed: typed})
+	said, err := s.store.Say(r.Context(), room.ID, db.Post{
+		AuthorID: me.ID, Nonce: nonce, Text: text, Emote: command.Verb == chat.Me, ParentSeq: parent, Files: files, Typed: command.Text,
+	})
+	return said, led{}, err
 }
 
 // mayPost is flood control for everything that is written.
@@ -127,158 +151,6 @@ func (s *Server) messageOf(r *http.Request) (chat.Room, int64, error) {
 		return room, 0, chat.Refuse(chat.NotFound, chat.NoSuchMessage)
 	}
 	return room, seq, nil
-}
-
-// ownMessageOf reads the message in the path for its author to change.
-func (s *Server) ownMessageOf(r *http.Request) (chat.Room, chat.Message, error) {
-	room, seq, err := s.messageOf(r)
-	if err != nil {
-		return room, chat.Message{}, err
-	}
-	me, err := needMe(r)
-	if err != nil {
-		return room, chat.Message{}, err
-	}
-	m, err := s.store.Message(r.Context(), room.ID, seq)
-	if err != nil {
-		return room, m, err
-	}
-	if m.Author.ID != me.ID {
-		return room, m, chat.Refuse(chat.NotAllowed, chat.NotYours)
-	}
-	if m.Deleted() {
-		return room, m, chat.Refuse(chat.Conflict, chat.MessageDeleted)
-	}
-	return room, m, nil
-}
-
-// getMessageEdit offers the message's text for editing: above the composer of
-// an open page, or on a page of its own.
-func (s *Server) getMessageEdit(w http.ResponseWriter, r *http.Request) error {
-	room, m, err := s.ownMessageOf(r)
-	if isDatastar(r) && err != nil {
-		return s.notice(w, r, err)
-	}
-	if err != nil {
-		return err
-	}
-	p, body := s.page(r), views.Field{Value: markup.Text(m.Body, m.MentionedNames())}
-	if isDatastar(r) {
-		s.patch(w, r, sse.Elements("#editing", datastar.ElementPatchModeInner, s.html(views.EditForm(p, room, m.Seq, body, true))))
-		return nil
-	}
-	s.show(w, r, http.StatusOK, views.EditPage(p, room, m.Seq, body))
-	return nil
-}
-
-// postMessageEdit gives a message another text.
-func (s *Server) postMessageEdit(w http.ResponseWriter, r *http.Request) error {
-	room, seq, err := s.messageOf(r)
-	if err != nil {
-		return err
-	}
-	if err := parseForm(r); err != nil {
-		return err
-	}
-	me, err := needMe(r)
-	if err != nil {
-		return err
-	}
-	rev, err := s.edit(r, room, seq, me)
-	if err != nil {
-		refusal := s.refusalOf(r, err)
-		if wantsJSON(r) && !isDatastar(r) {
-			return refusal
-		}
-		refusal.Field = "body"
-		p := s.page(r)
-		body := field(p.Lang, "body", r.PostForm.Get("body"), refusal)
-		if isDatastar(r) {
-			s.patch(w, r, sse.Elements("#editing", datastar.ElementPatchModeInner, s.html(views.EditForm(p, room, seq, body, true))))
-		} else {
-			s.show(w, r, status(refusal), views.EditPage(p, room, seq, body))
-		}
-		return nil
-	}
-	s.changed(w, r, room, seq, rev)
-	return nil
-}
-
-func (s *Server) edit(r *http.Request, room chat.Room, seq int64, me chat.Person) (int64, error) {
-	body, err := chat.ParseBody(r.PostForm.Get("body"), s.cfg.Limits)
-	if err != nil {
-		return 0, err
-	}
-	if err := s.mayPost(r, me); err != nil {
-		return 0, err
-	}
-	earlier, err := s.mentionedBefore(r.Context(), room, seq, body)
-	if err != nil {
-		return 0, err
-	}
-	text, err := s.textOf(r.Context(), room, body, earlier...)
-	if err != nil {
-		return 0, err
-	}
-	version, _ := strconv.Atoi(r.PostForm.Get("version")) // without one any is meant
-	return s.store.Edit(r.Context(), room.ID, seq, me.ID, version, text)
-}
-
-// getMessageDelete asks before a message is deleted.
-func (s *Server) getMessageDelete(w http.ResponseWriter, r *http.Request) error {
-	room, m, err := s.ownMessageOf(r)
-	if isDatastar(r) && err != nil {
-		return s.notice(w, r, err)
-	}
-	if err != nil {
-		return err
-	}
-	if isDatastar(r) {
-		s.patch(w, r, sse.Elements("#dialogs", datastar.ElementPatchModeInner, s.html(views.DeleteDialog(s.page(r), room, m))))
-		return nil
-	}
-	s.show(w, r, http.StatusOK, views.DeletePage(s.page(r), room, m))
-	return nil
-}
-
-// postMessageDelete leaves a tombstone where the message was.
-func (s *Server) postMessageDelete(w http.ResponseWriter, r *http.Request) error {
-	room, seq, err := s.messageOf(r)
-	if err != nil {
-		return err
-	}
-	me, err := needMe(r)
-	if err != nil {
-		return err
-	}
-	if err := s.mayPost(r, me); err != nil {
-		return err
-	}
-	rev, err := s.store.Delete(r.Context(), room.ID, seq, me.ID)
-	if err != nil {
-		return err
-	}
-	s.files.clear()
-	s.changed(w, r, room, seq, rev)
-	return nil
-}
-
-// changed answers an edit or a deletion and tells everybody. In an open page
-// the form goes away; the change itself comes by the stream, as for everyone.
-func (s *Server) changed(w http.ResponseWriter, r *http.Request, room chat.Room, seq, rev int64) {
-	switch {
-	case isDatastar(r):
-		s.patch(w, r, sse.Elements("#editing > *, #dialogs > *", datastar.ElementPatchModeRemove, ""),
-			sse.Elements("#dialogs", datastar.ElementPatchModeInner, s.html(views.BackToComposer())))
-	case wantsJSON(r):
-		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(map[string]int64{"seq": seq, "rev": rev})
-	default:
-		http.Redirect(w, r, messagePath(room, seq), http.StatusSeeOther)
-	}
-	if rev > 0 {
-		s.bus.Wake(room.ID, rev)
-	}
 }
 
 // notice tells in a dialog why an open page can't have what it asked for.

@@ -54,6 +54,9 @@ func (s *Server) roomChanges(ctx context.Context, roomID, after int64) (live.Bat
 func (s *Server) messagePiece(room chat.Room, m chat.Message) live.Piece {
 	p := live.Piece{Key: fmt.Sprintf("m-%d", m.Seq), Seq: m.Seq, Rev: m.Rev}
 	tail := fmt.Sprintf("#log.tail:not(:has(> #m-%d))", m.Seq)
+	if m.ThreadSeq != 0 { // it also goes where its thread is shown (views.ThreadPage)
+		tail = fmt.Sprintf("#log:is(.tail, .of-%d):not(:has(> #m-%d))", m.ThreadSeq, m.Seq)
+	}
 	for _, l := range i18n.Langs {
 		html := s.html(views.Message(l, room, m))
 		p.Added = append(p.Added, sse.Elements(tail, datastar.ElementPatchModeAppend, html))
@@ -67,7 +70,7 @@ func (s *Server) messagePiece(room chat.Room, m chat.Message) live.Piece {
 // may have been rendered earlier.
 func (s *Server) quotePiece(room chat.Room, m chat.Message) live.Piece {
 	p := live.Piece{Key: fmt.Sprintf("q-%d", m.Seq), Rev: m.Rev}
-	of := fmt.Sprintf(`#log [data-quote="%d"]`, m.Seq)
+	of := fmt.Sprintf(`[data-quote="%d"]`, m.Seq) // also in a composer
 	for _, l := range i18n.Langs {
 		html := s.html(views.Quoted(l, room, *chat.QuoteOf(m), m.MentionedNames()))
 		p.Changed = append(p.Changed, sse.Elements(of, datastar.ElementPatchModeInner, html))

@@ -35,8 +35,10 @@ func newOpenPage(cursor string) *openPage {
 }
 
 var (
-	appendTo  = regexp.MustCompile(`^#log\.tail(:not\(:has\(> #(m-\d+)\)\))?$`)
+	appendTo  = regexp.MustCompile(`^#log(?:\.tail|:is\(\.tail, \.of-\d+\))(:not\(:has\(> #(m-\d+)\)\))?$`)
 	messageID = regexp.MustCompile(`<article id="(m-\d+)"`)
+	quotesOf  = regexp.MustCompile(`^\[data-quote="(\d+)"\]`)
+	quoteIn   = regexp.MustCompile(`(?s)<blockquote [^>]*data-quote="(\d+)">(.*?)</blockquote>`)
 	cursorSet = regexp.MustCompile(`"cursor":"([^"]*)"`)
 )
 
@@ -70,6 +72,16 @@ func (p *openPage) apply() {
 	if m := cursorSet.FindStringSubmatch(data["signals"]); m != nil {
 		p.cursor = m[1]
 	}
+	if of := quotesOf.FindStringSubmatch(data["selector"]); of != nil {
+		inside := regexp.MustCompile(`(?s)(<blockquote [^>]*data-quote="` + of[1] + `">).*?(</blockquote>)`)
+		for id, text := range p.texts {
+			p.texts[id] = inside.ReplaceAllStringFunc(text, func(quote string) string {
+				parts := inside.FindStringSubmatch(quote)
+				return parts[1] + data["elements"] + parts[2]
+			})
+		}
+		return
+	}
 	id := messageID.FindStringSubmatch(data["elements"])
 	if id == nil {
 		return
@@ -98,6 +110,12 @@ func (p *openPage) check(t *testing.T, s *site, what string) {
 	for _, m := range page.Messages {
 		id := fmt.Sprintf("m-%d", m.Seq)
 		want = append(want, id)
+		if q := m.Parent; q != nil && !m.Deleted() {
+			shown := quoteIn.FindStringSubmatch(p.texts[id])
+			if shown == nil || shown[1] != fmt.Sprint(q.Seq) || !strings.Contains(shown[2], q.Body) || q.Deleted != strings.Contains(shown[2], "was deleted") {
+				t.Fatalf("%s: %s quotes %q, the history says %+v", what, id, shown, *q)
+			}
+		}
 		if !strings.Contains(p.texts[id], m.Body) || m.Deleted() != strings.Contains(p.texts[id], "tombstone") {
 			t.Fatalf("%s: %s is %q on the page, %q in the history", what, id, p.texts[id], m.Body)
 		}

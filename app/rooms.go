@@ -176,6 +176,9 @@ func (s *Server) showRoom(w http.ResponseWriter, r *http.Request, code int, h vi
 	page := s.roomPage(p, h)
 	page.Nonce, page.Body, page.TargetSeq = db.NewNonce(), body, target
 	page.Waiting = waiting
+	if r.Method == http.MethodPost { // what is kept still answers what it answered, if that is there
+		page.Replying, _ = s.parentOf(r, h.Room)
+	}
 	s.show(w, r, code, views.Room(page))
 	return nil
 }
@@ -193,10 +196,10 @@ func (s *Server) roomPage(p views.Page, h views.History) views.RoomPage {
 func (s *Server) getNewRoom(w http.ResponseWriter, r *http.Request) error {
 	p := s.page(r)
 	if p.Me == nil {
-		s.show(w, r, http.StatusOK, views.SessionPage(p, views.Field{}, "/rooms/new"))
+		s.show(w, r, http.StatusOK, views.SessionPage(p, views.Field{}, p.Path))
 		return nil
 	}
-	s.show(w, r, http.StatusOK, views.RoomFormPage(p, nil, views.Field{}, views.Field{}))
+	s.show(w, r, http.StatusOK, views.RoomFormPage(p, nil, views.Field{Value: r.URL.Query().Get("name")}, views.Field{}))
 	return nil
 }
 

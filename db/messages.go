@@ -432,7 +432,7 @@ var purgeSQL = []string{
 func (s *Store) Edit(ctx context.Context, roomID, seq, personID int64, version int, text Text) (rev int64, err error) {
 	callsHere := strings.Contains(text.Body, chat.Mention(0))
 	return s.changeMessage(ctx, roomID, seq, func(tx *sqlx.Tx, rev int64, old chat.Message) (bool, error) {
-		if err := changeable(old, personID); err != nil {
+		if err := old.MayChange(personID); err != nil {
 			return false, err
 		}
 		if old.Body == text.Body {
@@ -482,7 +482,7 @@ func (s *Store) Edit(ctx context.Context, roomID, seq, personID int64, version i
 // that belongs to it, is gone from the database with the commit.
 func (s *Store) Delete(ctx context.Context, roomID, seq, personID int64) (rev int64, err error) {
 	rev, err = s.changeMessage(ctx, roomID, seq, func(tx *sqlx.Tx, rev int64, old chat.Message) (bool, error) {
-		if err := changeable(old, personID); err != nil {
+		if err := old.MayChange(personID); err != nil {
 			return false, err
 		}
 		for _, purge := range purgeSQL {
@@ -498,17 +498,6 @@ func (s *Store) Delete(ctx context.Context, roomID, seq, personID int64) (rev in
 		return 0, nil // it is as it was wished to be
 	}
 	return rev, err
-}
-
-// changeable refuses to change another's message, or one that is deleted.
-func changeable(m chat.Message, personID int64) error {
-	if m.Author.ID != personID {
-		return chat.Refuse(chat.NotAllowed, chat.NotYours)
-	}
-	if m.Deleted() {
-		return chat.Refuse(chat.Conflict, chat.MessageDeleted)
-	}
-	return nil
 }
 
 // changeMessage takes the room's next number and runs a change of a message

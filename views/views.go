@@ -99,6 +99,9 @@ type RoomPage struct {
 	TargetSeq int64       // a message to point at, or 0
 	Waiting   []chat.File // of the message that is being written, after a refusal
 	FileBytes int64       // of the largest file; 0: none are taken
+	// Replying is the message that what was typed answers, or nil.
+	Replying *chat.Message
+	Thread   int64 // on the page of a thread: its first message
 }
 
 // roomURL is the address of a room.
@@ -232,6 +235,46 @@ const copyLink = `const link = evt.target.closest('a.copy'), words = document.ge
 func moreCall(param, edge string) string {
 	return fmt.Sprintf(`@get(el.dataset.more + '?%s=' + (document.querySelector('#log > article:%s')?.dataset.seq ?? 1), `+
 		`{filterSignals: {include: /^$/}, requestCancellation: 'disabled', retry: 'error'})`, param, edge)
+}
+
+// quietly are the options of a request that carries none of the page's signals.
+const quietly = `{filterSignals: {include: /^$/}}`
+
+// ask shows what an address answers with, in a dialog: an outbox tells of one.
+const ask = `@get(evt.detail, ` + quietly + `)`
+
+// inPlace opens what belongs to a message over the page instead of leaving it,
+// and shows a message that is quoted where it stands, if it is on the page.
+const inPlace = `const a = evt.target.closest('.tools .own, .tools .reply, .react, .edited, .quote > a');
+	if (!a || evt.ctrlKey || evt.metaKey || evt.shiftKey) return;
+	if (!a.matches('.quote > a')) { evt.preventDefault(); @get(a.href, ` + quietly + `) }
+	else if (document.getElementById(a.hash.slice(1))) { evt.preventDefault(); location.hash = a.hash }`
+
+// replyKey lets r answer the message that has the focus.
+const replyKey = `evt.key === 'r' && !evt.ctrlKey && !evt.metaKey && !evt.altKey && evt.target.closest('#log > article')?.querySelector('.reply')?.click()`
+
+// composerKey: Escape lets what is written answer nothing; the arrow up, in an
+// empty composer below the newest message, opens what one said last.
+const composerKey = `if (evt.isComposing) return;
+	const t = el.querySelector('textarea');
+	if (evt.key === 'Escape') { ` + endReply + ` }
+	else if (evt.key === 'ArrowUp' && !t.value && $_tail && $_atEnd && !evt.shiftKey) { evt.preventDefault(); @get(t.dataset.last, ` + quietly + `) }`
+
+// threadCatchUp asks for a thread afresh after a gap that was too long to be
+// replayed.
+const threadCatchUp = `$_behind && @peek(() => @get(el.dataset.thread,
+	{filterSignals: {include: /^$/}, retry: 'error', retryInterval: 500, retryMaxWait: 2000, retryMaxCount: Infinity}))`
+
+// composerKeyOf names what is kept of a composer in the tab: of each thread by
+// itself.
+func composerKeyOf(p RoomPage) string {
+	return "composer/" + id(p.History.Room.ID) + "/" + id(p.Thread) + "/" + p.MyID()
+}
+
+// epoch is the part of a cursor that names the database.
+func epoch(cursor string) string {
+	epoch, _, _ := strings.Cut(cursor, ".")
+	return epoch
 }
 
 // ownCSS is OwnCSS for a person N.

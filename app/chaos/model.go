@@ -31,9 +31,9 @@ type article struct {
 }
 
 var (
-	tailSelector    = regexp.MustCompile(`^#log\.tail(:not\(:has\(> #m-(\d+)\)\))?$`)
+	tailSelector    = regexp.MustCompile(`^#log(?:\.tail|:is\(\.tail, \.of-\d+\))(:not\(:has\(> #m-(\d+)\)\))?$`)
 	nameSelector    = regexp.MustCompile(`^#log \[data-name="(\d+)"\]$`)
-	besideSelector  = regexp.MustCompile(`^#log \[data-(author="\d+"\] > \.seal|quote="\d+"\])$`) // nothing that is checked
+	besideSelector  = regexp.MustCompile(`^#log \[data-author="\d+"\] > \.seal$`) // nothing that is checked
 	messageSelector = regexp.MustCompile(`^#m-\d+$`)
 )
 

@@ -236,10 +236,37 @@ func NamesOf(people []Person) map[int64]string {
 // Deleted tells whether only a tombstone is left.
 func (m Message) Deleted() bool { return m.DeletedAt != nil }
 
-// CanEdit tells whether the person may change or delete the message: its
-// author may, nobody else, and only while it is not deleted.
-func (m Message) CanEdit(personID int64) bool {
-	return personID != 0 && m.Author.ID == personID && !m.Deleted()
+// MayChange refuses to change or delete another's message, or one that is
+// deleted: its author may, nobody else, whatever else they may do.
+func (m Message) MayChange(personID int64) error {
+	if personID == 0 || m.Author.ID != personID {
+		return Refuse(NotAllowed, NotYours)
+	}
+	if m.Deleted() {
+		return Refuse(Conflict, MessageDeleted)
+	}
+	return nil
+}
+
+// MayEdit is MayChange for another text, which is taken only for some time
+// after the message was said; window 0 is for ever. Deleting has no such end:
+// nobody is held to words for ever, and a tombstone deceives nobody.
+func (m Message) MayEdit(personID int64, now time.Time, window time.Duration) error {
+	if err := m.MayChange(personID); err != nil {
+		return err
+	}
+	if window > 0 && !now.Before(m.SaidAt.Add(window)) {
+		return Refuse(NotAllowed, EditTooLate)
+	}
+	return nil
+}
+
+// Version is a text that a message had before.
+type Version struct {
+	Version   int // counts from 1
+	Body      string
+	Mentioned []Person
+	WrittenAt time.Time
 }
 
 // GroupGap is the silence after which the next message begins a new group.

@@ -48,6 +48,14 @@ const (
 	MessageNotText      Reason = "message-not-text"
 	MessageDeleted      Reason = "message-deleted"
 	EditConflict        Reason = "edit-conflict"
+	EditTooLate         Reason = "edit-too-late"
+	ParentDeleted       Reason = "parent-deleted"
+	NoSuchParent        Reason = "no-such-parent"
+
+	CommandUnknown   Reason = "command-unknown"    // the command
+	CommandNeedsText Reason = "command-needs-text" // the command
+	CommandOneLine   Reason = "command-one-line"   // the command
+	CommandAlone     Reason = "command-alone"      // the command
 
 	NotAnEmoji      Reason = "not-an-emoji"
 	TooManyEmoji    Reason = "too-many-emoji" // most different emoji
@@ -101,6 +109,8 @@ type Error struct {
 	Args   []any // for the sentence
 	// Suggestions are values that would be accepted for Field instead.
 	Suggestions []string
+	// Present is, after a Conflict, the message as it is now.
+	Present *Message
 }
 
 func (e *Error) Error() string {

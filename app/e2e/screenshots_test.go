@@ -65,6 +65,7 @@ func TestScreenshots(t *testing.T) {
 	pages := []string{
 		"/", garden.path, garden.path + "?before=9", garden.path + "?after=0", garden.path + "/messages/3", "/rooms/night-train",
 		garden.path + "/settings", garden.path + fmt.Sprintf("/messages/%d/edit", garden.marasOwn), garden.path + fmt.Sprintf("/messages/%d/delete", garden.marasOwn),
+		garden.path + "/messages/3/reply", garden.path + "/messages/3/thread", garden.path + "/messages/3/versions", garden.path + "/who", "/help",
 		"/rooms/new", "/session", "/nowhere",
 	}
 	t.Run("nothing scrolls sideways", func(t *testing.T) {

@@ -77,7 +77,7 @@ var (
 	CopyLink           = text("Copy link", "复制链接")
 	LinkCopied         = text("Link copied", "链接已复制")
 	Edit               = text("Edit", "编辑")
-	Edited             = text("(edited)", "（已编辑）")
+	Edited             = text("edited", "已编辑")
 	EditingYourMessage = text("Editing your message", "正在编辑你的消息")
 	Save               = text("Save", "保存")
 	Delete             = text("Delete", "删除")
