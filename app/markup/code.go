@@ -18,7 +18,7 @@ import (
 const (
 	mostColoured     = 4096
 	mostColouredLine = 240
-	mostColouring    = 50 * time.Millisecond
+	mostColouring    = 100 * time.Millisecond
 )
 
 // languages are those whose code is coloured, by the names that people write
