@@ -262,6 +262,9 @@ func completions(r chat.Room) templ.Component {
 // mean something only while the list is open and for the very word that is
 // typed; while an input method composes they are its own.
 //
+// Events are captured, so the keys are taken before anybody else sees them,
+// and the field's own attributes for the same events stay free for others.
+//
 // It stays a text box, for a combobox has one line: aria-activedescendant says
 // what is chosen.
 func completing() templ.Attributes {
@@ -270,10 +273,12 @@ func completing() templ.Attributes {
 		"aria-autocomplete":               "list",
 		"aria-controls":                   "completions",
 		"data-attr:aria-activedescendant": `$_word && $_picks ? 'completion-' + $_pick : false`,
-		"data-on:input":                   find,
-		"data-on:compositionend":          strings.Replace(find, "evt.isComposing", "false", 1),
-		"data-on:blur":                    `$_word = ''`,
-		"data-on:keydown": `$_picks && $_listed === $_word && !evt.isComposing && evt.keyCode !== 229 && !evt.shiftKey && (` +
+		"data-on:input__capture":          find,
+		"data-on:compositionend__capture": strings.Replace(find, "evt.isComposing", "false", 1),
+		"data-on:blur__capture":           `$_word = ''`,
+		"data-on:mousedown__capture":      `$_word = ''`,
+		"data-on:keydown__capture": `$_picks && $_listed === $_word && !evt.isComposing && evt.keyCode !== 229 && !evt.shiftKey && (` +
+			`/^(ArrowL|ArrowR|Home|End|Page)/.test(evt.key) ? ($_word = '', false) : ` + // the caret leaves the word
 			`evt.key === 'ArrowDown' ? ($_pick = ($_pick + 1) % $_picks, true) : ` +
 			`evt.key === 'ArrowUp' ? ($_pick = ($_pick + $_picks - 1) % $_picks, true) : ` +
 			`evt.key === 'Escape' ? ($_word = '', true) : ` +

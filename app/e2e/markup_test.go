@@ -123,6 +123,11 @@ func TestEmojiAreCompletedByKeyboard(t *testing.T) {
 	ann.composerHolds("🚀 there")
 	ann.must(ann.page.InsertText(" :hear"))
 	ann.listed(2)
+	ann.press(input.ArrowLeft, input.ArrowRight) // away from the word, and back
+	ann.notListed()
+	ann.press(input.Backspace)
+	ann.must(ann.page.InsertText("r"))
+	ann.listed(2)
 	ann.press(input.Escape)
 	ann.notListed()
 	ann.composerHolds("🚀 :hear there")

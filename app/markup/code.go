@@ -11,14 +11,15 @@ import (
 )
 
 // What is coloured: so many bytes of code in a message, in lines of so many
-// bytes, for so long. A lexer is a set of regular expressions with
-// backtracking; on common code they take about a microsecond for each byte,
-// on a long line made for it a hundred times that. A block that goes beyond
-// is plain.
+// bytes. A lexer is a set of regular expressions with backtracking; on common
+// code they take about a microsecond for each byte, and on long lines made for
+// it a hundred times that. A block that goes beyond is plain, and so is one
+// that takes longer than any we could make within these bounds: that clock is
+// a last resort, so that a busy machine shows the same as an idle one.
 const (
-	mostColoured     = 4096
+	mostColoured     = 3072
 	mostColouredLine = 240
-	mostColouring    = 50 * time.Millisecond
+	mostColouring    = time.Second
 )
 
 // languages are those whose code is coloured, by the names that people write

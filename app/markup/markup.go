@@ -13,8 +13,8 @@
 // Its invariant: whatever the body, the HTML is well formed and balanced, its
 // elements and attributes are those of policy (safe.go), no address is other
 // than http, https or mailto, and there is no control character but \n and
-// \t. The same body and people give the same bytes. Time, depth and size are
-// bounded; what goes beyond the bounds is shown as its source.
+// \t. Time, depth and size are bounded; what goes beyond the bounds is shown as
+// its source.
 package markup
 
 import (

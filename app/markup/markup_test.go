@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"unicode"
 
@@ -391,18 +392,33 @@ func TestHostileTextIsBounded(t *testing.T) {
 	const size = 16 << 10
 	all := hostile(size)
 	for _, name := range slices.Sorted(maps.Keys(all)) {
-		body := all[name]
-		got := HTML(body, people)
+		body, got := all[name], ""
+		if n := testing.AllocsPerRun(1, func() { got = HTML(body, people) }); n > 24*size {
+			t.Errorf("%s: %v allocations", name, n)
+		}
 		check(t, name, got)
 		checkLine(t, body)
 		if most := 4096 + 17*size; len(got) > most {
 			t.Errorf("%s: %d bytes of HTML from 16 KiB", name, len(got))
 		}
-		if n := testing.AllocsPerRun(1, func() { HTML(body, people) }); n > 24*size {
-			t.Errorf("%s: %v allocations", name, n)
-		}
 	}
 }
+
+func TestManyRenderAtOnce(t *testing.T) {
+	want := HTML(everything, people)
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			if got := HTML(everything, people); got != want {
+				t.Errorf("at once with others: %s", got)
+			}
+			Line(everything, people)
+		})
+	}
+	all.Wait()
+}
+
+const everything = "# a :tada:\n\n*b* [c](https://d.e) https://f.g\n\n- [ ] h\n\n```go\nfunc i() {}\n```\n```js\nlet j\n```\n\n|k|\n|-|\n|l|"
 
 func TestWhatCantBeRenderedShowsItsSource(t *testing.T) {
 	deep := strings.Repeat("*a **a ", 100) + strings.Repeat("a** a* ", 100)
