@@ -50,6 +50,7 @@ func TestAMentionFindsThePersonUnderAnyName(t *testing.T) {
 	if got := zhang.eval(calls, seq); got != asZhang {
 		t.Errorf("after a new name %q, was %q", got, asZhang)
 	}
+	ann.point(fmt.Sprintf("#m-%d", seq))
 	ann.click(fmt.Sprintf(`#m-%d .tools a[href$="/edit"]`, seq))
 	ann.until("editing shows the new name", `() => document.querySelector('#editing textarea')?.value === '你好@李四 茶？'`)
 	ann.press(input.Escape)

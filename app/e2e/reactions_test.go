@@ -107,6 +107,7 @@ func TestReactingByKeyboard(t *testing.T) {
 	ann.press(input.Escape)
 	ann.until("Escape leads back", `m => !document.querySelector('dialog') && document.activeElement.matches(m + ' .tools .react')`, message)
 	ann.press(input.Enter)
+	ann.until("it opens again", `() => document.activeElement.closest('dialog.picker')`)
 	ann.tabTo("dialog.picker input[type=search]")
 	ann.must(ann.page.InsertText("watermelon"))
 	ann.until("the one that is sought", `() => document.querySelector('#found button')?.value === '🍉' && document.querySelectorAll('#found button').length === 1`)
