@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -35,9 +36,14 @@ func runDemo(args []string) error {
 		if err != nil {
 			return nil, err
 		}
-		fmt.Fprintf(os.Stderr, "\nThis is the demo, kept in %s. Look at it as a stranger at http://localhost%s/\nor become one of these, each in a browser (or private window) of its own:\n", cfg.Data, cfg.Addr)
+		_, port, err := net.SplitHostPort(cfg.Addr)
+		if err != nil {
+			return nil, fmt.Errorf("the address %q: %w", cfg.Addr, err)
+		}
+		here := "http://localhost:" + port
+		fmt.Fprintf(os.Stderr, "\nThis is the demo, kept in %s. Look at it as a stranger at %s/\nor become one of these, each in a browser (or private window) of its own:\n", cfg.Data, here)
 		for _, name := range slices.Sorted(maps.Keys(people)) {
-			fmt.Fprintf(os.Stderr, "  %s\thttp://localhost%s%s\n", name, cfg.Addr, demo.DoorPath(name))
+			fmt.Fprintf(os.Stderr, "  %s\t%s%s\n", name, here, demo.DoorPath(name))
 		}
 		fmt.Fprintln(os.Stderr)
 		return func(server http.Handler) http.Handler { return demo.Door(server, people) }, nil

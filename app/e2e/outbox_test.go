@@ -1,0 +1,68 @@
+package e2e
+
+import (
+	"syscall"
+	"testing"
+
+	"github.com/go-rod/rod/lib/input"
+)
+
+// What is added to a message goes with it, stands beside it while it waits, and
+// comes back with the text.
+func TestWhatIsAddedToAMessageGoesWithIt(t *testing.T) {
+	t.Parallel()
+	p := start(t)
+	ann := guest(t, p, "Ann")
+	_, err := ann.page.Eval(`() => {
+		const extras = document.querySelector('#extras');
+		extras.innerHTML = '<b>a chip</b> <input type="hidden" name="other" value="one"><input type="hidden" name="other" value="two"><input type="hidden" name="empty">';
+		document.addEventListener('sent', () => { extras.replaceChildren() });
+		extras.setAttribute('aria-busy', 'true') }`)
+	ann.must(err)
+	ann.say("with a chip")
+	if got := ann.eval(`() => document.querySelector('#outbox').childElementCount + document.querySelector('#message').value`); got != "0with a chip" {
+		t.Errorf("while something is under way: %s", got)
+	}
+	p.end(syscall.SIGKILL)
+	_, err = ann.page.Eval(`() => document.querySelector('#extras').removeAttribute('aria-busy')`)
+	ann.must(err)
+	ann.press(input.Enter)
+	ann.until("it waits, with what was added", `() => document.querySelector('#outbox .pending.waiting .extras')?.innerText.trim() === 'a chip'`)
+	if got := ann.eval(`() => document.querySelector('#outbox .pending').dataset.fields`); got != "other=one&other=two&body=with+a+chip" {
+		t.Errorf("it says %s", got)
+	}
+	if got := ann.eval(`() => document.querySelector('#extras').innerHTML`); got != "" {
+		t.Errorf("above the composer is still %q", got)
+	}
+	ann.click("#outbox .pending [name=edit]")
+	ann.until("all of it is back", `() => document.querySelector('#message').value === 'with a chip' &&
+		document.querySelector('#extras').innerText.trim() === 'a chip' && new FormData(document.querySelector('#composer')).getAll('other').join() === 'one,two'`)
+	ann.until("and nowhere else", outboxEmpty)
+	ann.press(input.Enter)
+	ann.until("it waits", `() => document.querySelector('#outbox .pending.waiting')`)
+	p.run()
+	ann.until("it is stored", outboxEmpty)
+	if got := stored(t, p, "parlor"); len(got) != 1 || got[0].Body != "with a chip" {
+		t.Errorf("stored: %v", got)
+	}
+}
+
+// What was no message may lead to another page, or be answered by a dialog.
+func TestAnAnswerThatIsNoMessage(t *testing.T) {
+	t.Parallel()
+	p := start(t)
+	ann := guest(t, p, "Ann")
+	_, err := ann.page.Eval(`() => {
+		const answers = [{dialog: '/rooms/parlor/who'}, {go: '/#there'}], real = window.fetch;
+		window.fetch = (url, options) => options?.headers?.Accept === 'application/json' && answers.length ? Promise.resolve(Response.json(answers.shift())) : real(url, options);
+		document.addEventListener('ask', (event) => { window.asked = event.detail }) }`)
+	ann.must(err)
+	ann.say("/who")
+	ann.until("a dialog is asked for", `() => window.asked === '/rooms/parlor/who'`)
+	ann.until("nothing waits", outboxEmpty)
+	ann.say("/join there")
+	ann.until("the page goes there", `() => location.pathname + location.hash === '/#there'`)
+	if got := stored(t, p, "parlor"); len(got) != 0 {
+		t.Errorf("stored: %v", got)
+	}
+}
