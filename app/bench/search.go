@@ -335,7 +335,7 @@ func (a *searched) page(ctx context.Context, v *visitor, q query) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	plain, err := unzip(body)
+	plain, err := unpack(body)
 	if err != nil {
 		return 0, err
 	}
