@@ -330,38 +330,46 @@ func (s *Server) keepSearchable(ctx context.Context) {
 	defer tidy.Stop()
 	old := time.NewTimer(0)
 	defer old.Stop()
+	var roomID, seq int64 // of the last message that got its terms in this round
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tidy.C:
 			if err := s.store.TidySearch(ctx); err != nil && !db.IsAway(err) && ctx.Err() == nil {
-				s.log.Warn("the index of searches stays untidy", "err", err)
+				// It is not allowed to: Postgres does it by itself, only later.
+				s.log.Warn("the index of searches is left to Postgres", "err", err)
+				tidy.Stop()
 			}
 		case <-old.C:
-			more, err := s.noteOldTerms(ctx)
-			if err != nil && !db.IsAway(err) && ctx.Err() == nil {
-				s.log.Warn("old messages can't be found yet", "err", err)
-			}
-			if old.Reset(lookForOldEvery); more {
+			messages, err := s.noteOldTerms(ctx, roomID, seq)
+			switch {
+			case err != nil:
+				if !db.IsAway(err) && ctx.Err() == nil {
+					s.log.Warn("old messages can't be found yet", "err", err)
+				}
+				old.Reset(time.Minute)
+			case len(messages) < oldAtOnce:
+				roomID, seq = 0, 0
+				old.Reset(lookForOldEvery)
+			default:
+				last := messages[len(messages)-1]
+				roomID, seq = last.RoomID, last.Seq
 				old.Reset(oldPause)
 			}
 		}
 	}
 }
 
-// noteOldTerms gives some messages the terms they lack.
-func (s *Server) noteOldTerms(ctx context.Context) (more bool, err error) {
-	messages, err := s.store.WithoutTerms(ctx, oldAtOnce)
+// noteOldTerms gives some messages the terms they lack, and returns them.
+func (s *Server) noteOldTerms(ctx context.Context, roomID, seq int64) ([]chat.Message, error) {
+	messages, err := s.store.WithoutTerms(ctx, roomID, seq, oldAtOnce)
 	if err != nil || len(messages) == 0 {
-		return false, err
+		return nil, err
 	}
 	terms := make([]string, len(messages))
 	for i, m := range messages {
 		terms[i] = search.Terms(readable(m))
 	}
-	if err := s.store.NoteTerms(ctx, messages, terms); err != nil {
-		return false, err
-	}
-	return len(messages) == oldAtOnce, nil
+	return messages, s.store.NoteTerms(ctx, messages, terms)
 }

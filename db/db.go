@@ -88,13 +88,14 @@ type Store struct {
 
 	committed func(posts int) // OnCommit
 
-	searches chan struct{} // holds one for each search that runs
+	searching *sqlx.DB      // for Search alone
+	searches  chan struct{} // holds one for each search that runs
 
 	say, changes, changedPeople, roomBySlug, roomByID *sqlx.Stmt
 	newest, before, after, around                     *sqlx.Stmt
 	visit, findSession, roomSince                     *sqlx.Stmt
 	peopleNamed, membersLike                          *sqlx.Stmt
-	message, nextRev, edit, remove, file              *sqlx.Stmt
+	message, nextRev, edit, remove, file, hits        *sqlx.Stmt
 }
 
 // Options for Open; the zero value is good for production.
@@ -119,17 +120,20 @@ func Open(ctx context.Context, url string, opt Options) (*Store, error) {
 		return nil, fmt.Errorf("read the database URL: %w", err)
 	}
 	connector.Dialer(dialer{answerWithin: answerWithin})
-	conn := sqlx.NewDb(sql.OpenDB(steady{connector}), "postgres")
+	conn := sqlx.NewDb(sql.OpenDB(steady{connector, steadyPlans}), "postgres")
 	if err := conn.PingContext(ctx); err != nil {
 		conn.Close()
 		return nil, fmt.Errorf("connect to the database: %w", err)
 	}
 	conn.SetMaxOpenConns(opt.Connections)
 	conn.SetMaxIdleConns(opt.Connections)
-	s := &Store{DB: conn, url: url, now: opt.Now, committed: func(int) {}}
-	// Searches are the slowest of what people can ask for: they get a part of
-	// the connections only.
-	s.searches = make(chan struct{}, max(1, opt.Connections/4))
+	// Searches are the slowest of what people can ask for: they have connections
+	// of their own, and few.
+	most := max(1, opt.Connections/4)
+	searching := sqlx.NewDb(sql.OpenDB(steady{connector, searchPlans}), "postgres")
+	searching.SetMaxOpenConns(most)
+	searching.SetMaxIdleConns(most)
+	s := &Store{DB: conn, url: url, now: opt.Now, committed: func(int) {}, searching: searching, searches: make(chan struct{}, most)}
 	here := make(chan struct{})
 	s.gone.Store(&here)
 	s.says.waiting = make(map[int64][]*pendingSay)
@@ -147,6 +151,7 @@ func Open(ctx context.Context, url string, opt Options) (*Store, error) {
 		{&s.visit, visitSQL}, {&s.findSession, findSessionSQL}, {&s.roomSince, roomSinceSQL},
 		{&s.peopleNamed, peopleNamedSQL}, {&s.membersLike, membersLikeSQL},
 		{&s.message, messageSQL}, {&s.nextRev, nextRevSQL}, {&s.edit, editSQL}, {&s.remove, removeSQL}, {&s.file, fileSQL},
+		{&s.hits, hitsSQL},
 	} {
 		if *p.into, err = conn.PreparexContext(ctx, p.sql); err != nil {
 			conn.Close()
@@ -184,7 +189,7 @@ func connectorTo(url string) (*pq.Connector, error) {
 }
 
 // Close ends all connections.
-func (s *Store) Close() error { return s.DB.Close() }
+func (s *Store) Close() error { return errors.Join(s.DB.Close(), s.searching.Close()) }
 
 // Epoch is the random name of this database, the first part of its cursors. A
 // backup that is restored while the program runs has another one.
@@ -231,15 +236,18 @@ func (s *Store) Ping(ctx context.Context) error { return s.DB.PingContext(ctx) }
 // small. All statements of the Store have an index to go by.
 const steadyPlans = `set plan_cache_mode = force_generic_plan; set enable_seqscan = off; set jit = off`
 
-// steady makes connections with steadyPlans.
-type steady struct{ driver.Connector }
+// steady makes connections with settings such as steadyPlans.
+type steady struct {
+	driver.Connector
+	settings string
+}
 
 func (c steady) Connect(ctx context.Context) (driver.Conn, error) {
 	conn, err := c.Connector.Connect(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := conn.(driver.ExecerContext).ExecContext(ctx, steadyPlans, nil); err != nil {
+	if _, err := conn.(driver.ExecerContext).ExecContext(ctx, c.settings, nil); err != nil {
 		conn.Close()
 		return nil, err
 	}

@@ -92,15 +92,19 @@ func termsOf(t Text, roomID, authorID int64) string {
 // little; and only what is in neither, being frequent and long ago, is gone back
 // for as far as the time allows.
 const (
-	fewBack = 20000 // messages gone back over
-	fewHits = 1000  // messages that the index may lead to
+	fewBack = 3000 // messages gone back over
+	fewHits = 800  // messages that the index may lead to
 )
 
-// searchFor is how long a search may take.
+// searchFor is how long each of the ways may take.
 const searchFor = 2 * time.Second
 
-// searchSQL makes the statement that finds messages. It is planned afresh each
-// time, since everything depends on what is looked for.
+// searchPlans are for connections that search. Everything depends on what is
+// looked for, so each statement is planned for it.
+var searchPlans = fmt.Sprintf(`set plan_cache_mode = force_custom_plan; set enable_seqscan = off; set jit = off;
+	set default_transaction_read_only = on; set statement_timeout = %d`, searchFor.Milliseconds())
+
+// searchSQL makes the statement that finds messages.
 type searchSQL struct {
 	where []string
 	args  []any
@@ -116,17 +120,11 @@ func (q *searchSQL) and(condition string) { q.where = append(q.where, condition)
 // conditions are all but the terms.
 func conditions(want Search) *searchSQL {
 	q := &searchSQL{where: []string{mayRead, `m.deleted_at is null`}}
-	if len(want.Rooms) == 1 { // for the index in one room's order
-		q.and(`m.room_id = ` + q.arg(want.Rooms[0]))
-	}
 	if !want.After.IsZero() {
 		q.and(`m.said_at >= ` + q.arg(want.After))
 	}
 	if !want.Before.IsZero() {
 		q.and(`m.said_at < ` + q.arg(want.Before))
-	}
-	if o := want.Older; o != (Moment{}) {
-		q.and(fmt.Sprintf(`(m.said_at, m.room_id, m.seq) < (%s, %s, %s)`, q.arg(o.SaidAt), q.arg(o.RoomID), q.arg(o.Seq)))
 	}
 	for _, h := range want.Has {
 		condition, known := hasSQL[h]
@@ -166,6 +164,12 @@ const inOrder = ` order by m.said_at desc, m.room_id desc, m.seq desc limit `
 // back goes back in time over so many messages at most; 0: over all.
 func back(want Search, over int) (string, []any) {
 	q := conditions(want)
+	if len(want.Rooms) == 1 { // for the index in one room's order
+		q.and(`m.room_id = ` + q.arg(want.Rooms[0]))
+	}
+	if o := want.Older; o != (Moment{}) {
+		q.and(fmt.Sprintf(`(m.said_at, m.room_id, m.seq) < (%s, %s, %s)`, q.arg(o.SaidAt), q.arg(o.RoomID), q.arg(o.Seq)))
+	}
 	terms, limit := want.terms(), ``
 	if over > 0 {
 		limit = inOrder + strconv.Itoa(over)
@@ -184,9 +188,13 @@ func back(want Search, over int) (string, []any) {
 }
 
 // byIndex looks the terms up. With more than fewHits it found only some of
-// them, in no order.
+// them, in no order. The place is written so that no other index can be used for
+// it: the planner might go over everything, which was tried before.
 func byIndex(want Search) (string, []any) {
 	q := conditions(want)
+	if o := want.Older; o != (Moment{}) {
+		q.and(fmt.Sprintf(`(m.said_at + interval '0', m.room_id, m.seq) < (%s, %s, %s)`, q.arg(o.SaidAt), q.arg(o.RoomID), q.arg(o.Seq)))
+	}
 	q.and(`m.terms @@ ` + q.arg(want.terms()) + `::tsquery`)
 	return `with few as materialized (
 			select m.said_at, m.room_id, m.seq from messages m where ` + strings.Join(q.where, ` and `) + ` limit ` + strconv.Itoa(fewHits+1) + `)
@@ -222,20 +230,14 @@ func (s *Store) Search(ctx context.Context, want Search) (Found, error) {
 // search goes on until the page is full: what the index finds is nearly always
 // what is wanted, but Matches has the last word.
 func (s *Store) search(ctx context.Context, want Search) (found Found, err error) {
-	tx, err := s.DB.BeginTxx(ctx, &sql.TxOptions{ReadOnly: true, Isolation: sql.LevelRepeatableRead})
-	if err != nil {
-		return found, err
-	}
-	defer tx.Rollback()
-	until := time.Now().Add(searchFor)
 	for {
-		moments, err := moments(ctx, tx, want, until)
+		moments, err := s.moments(ctx, want)
 		if err != nil {
 			return found, err
 		}
 		more := len(moments) > want.Most
 		moments = moments[:min(len(moments), want.Most)]
-		hits, err := s.hits(ctx, tx, moments)
+		hits, err := s.readHits(ctx, moments)
 		if err != nil {
 			return found, err
 		}
@@ -265,38 +267,26 @@ func momentOf(m chat.Message) *Moment {
 
 // moments finds where the next results stand: one more than wanted, if there
 // are more.
-func moments(ctx context.Context, tx *sqlx.Tx, want Search, until time.Time) ([]Moment, error) {
+func (s *Store) moments(ctx context.Context, want Search) ([]Moment, error) {
 	type row struct {
 		SaidAt time.Time `db:"said_at"`
 		RoomID int64     `db:"room_id"`
 		Seq    int64     `db:"seq"`
 		Hits   int       `db:"hits"`
 	}
-	// ask runs one of the ways to search. By the index alone is what the
-	// planner can't know to be best here.
-	ask := func(query string, args []any, byIndex bool) ([]row, error) {
-		left := max(1, time.Until(until).Milliseconds())
-		indexScan := map[bool]string{true: "off", false: "on"}[byIndex]
-		if _, err := tx.ExecContext(ctx, fmt.Sprintf(`set local statement_timeout = %d; set local plan_cache_mode = force_custom_plan;
-			set local enable_indexscan = %s; set local enable_indexonlyscan = %[2]s`, left, indexScan)); err != nil {
-			return nil, err
-		}
-		var rows []row
-		return rows, tx.SelectContext(ctx, &rows, query, args...)
+	ask := func(query string, args []any) (rows []row, err error) {
+		return rows, s.searching.SelectContext(ctx, &rows, query, args...)
 	}
 	lookUp := want.Wants || len(want.Authors) > 0 || len(want.Rooms) > 0
 	over := fewBack
 	if !lookUp {
 		over = 0
 	}
-	query, args := back(want, over)
-	rows, err := ask(query, args, false)
+	rows, err := ask(back(want, over))
 	if err == nil && lookUp && len(rows) <= want.Most {
-		query, args = byIndex(want)
-		rows, err = ask(query, args, true)
+		rows, err = ask(byIndex(want))
 		if err == nil && len(rows) > 0 && rows[0].Hits > fewHits {
-			query, args = back(want, 0)
-			rows, err = ask(query, args, false)
+			rows, err = ask(back(want, 0))
 		}
 	}
 	out := make([]Moment, len(rows))
@@ -306,8 +296,13 @@ func moments(ctx context.Context, tx *sqlx.Tx, want Search, until time.Time) ([]
 	return out, err
 }
 
-// hits reads the messages at the moments, in their order.
-func (s *Store) hits(ctx context.Context, tx *sqlx.Tx, moments []Moment) ([]Hit, error) {
+const hitsSQL = `select hit.*, r.slug, r.name from (` + selectMessages + `
+		join unnest($1::bigint[], $2::bigint[]) as found(room_id, seq) on m.room_id = found.room_id and m.seq = found.seq
+		where m.deleted_at is null and ` + mayRead + `) as hit
+	join rooms r on r.id = hit.room_id`
+
+// readHits reads the messages at the moments, in their order.
+func (s *Store) readHits(ctx context.Context, moments []Moment) ([]Hit, error) {
 	if len(moments) == 0 {
 		return nil, nil
 	}
@@ -315,29 +310,27 @@ func (s *Store) hits(ctx context.Context, tx *sqlx.Tx, moments []Moment) ([]Hit,
 	for i, m := range moments {
 		rooms[i], seqs[i] = m.RoomID, m.Seq
 	}
-	if _, err := tx.ExecContext(ctx, `set local enable_indexscan = on`); err != nil {
+	var rows []struct {
+		messageRow
+		Slug string `db:"slug"`
+		Name string `db:"name"`
+	}
+	if err := s.hits.SelectContext(ctx, &rows, pq.Array(rooms), pq.Array(seqs)); err != nil {
 		return nil, err
 	}
-	var rows []messageRow
-	if err := tx.SelectContext(ctx, &rows, selectMessages+`
-		join unnest($1::bigint[], $2::bigint[]) as found(room_id, seq) on m.room_id = found.room_id and m.seq = found.seq
-		where `+mayRead, pq.Array(rooms), pq.Array(seqs)); err != nil {
-		return nil, err
+	messageRows := make([]messageRow, len(rows))
+	for i, r := range rows {
+		messageRows[i] = r.messageRow
 	}
-	messages, err := toMessages(rows)
+	messages, err := toMessages(messageRows)
 	if err != nil {
-		return nil, err
-	}
-	var names []roomRow
-	if err := tx.SelectContext(ctx, &names, `select id, slug, name from rooms where id = any($1)`, pq.Array(rooms)); err != nil {
 		return nil, err
 	}
 	hits := make([]Hit, 0, len(messages))
 	for _, at := range moments {
 		i := slices.IndexFunc(messages, func(m chat.Message) bool { return m.RoomID == at.RoomID && m.Seq == at.Seq })
-		r := slices.IndexFunc(names, func(r roomRow) bool { return r.ID == at.RoomID })
-		if i >= 0 && r >= 0 {
-			hits = append(hits, Hit{Room: chat.Room{ID: names[r].ID, Slug: names[r].Slug, Name: names[r].Name}, Message: messages[i]})
+		if i >= 0 { // else it was deleted in this moment
+			hits = append(hits, Hit{Room: chat.Room{ID: rows[i].RoomID, Slug: rows[i].Slug, Name: rows[i].Name}, Message: messages[i]})
 		}
 	}
 	return hits, nil
@@ -465,12 +458,14 @@ func (s *Store) Forget(ctx context.Context, personID int64, query string) error 
 
 // WithoutTerms reads some messages that nothing was noted of by which they are
 // found: from before there was a search, or said by a node of an older version.
-func (s *Store) WithoutTerms(ctx context.Context, most int) ([]chat.Message, error) {
+// They are those after a room and seq, in this order: so nobody goes again and
+// again over what the index still holds of those that have got theirs.
+func (s *Store) WithoutTerms(ctx context.Context, roomID, seq int64, most int) ([]chat.Message, error) {
 	var rows []messageRow
 	err := again(ctx, func() error {
 		rows = rows[:0]
 		return s.DB.SelectContext(ctx, &rows, selectMessages+
-			`where m.terms is null and m.deleted_at is null order by m.room_id, m.seq limit $1`, most)
+			`where m.terms is null and m.deleted_at is null and (m.room_id, m.seq) > ($1, $2) order by m.room_id, m.seq limit $3`, roomID, seq, most)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("look for messages without terms: %w", err)

@@ -250,7 +250,7 @@ func TestSearchInALongHistory(t *testing.T) {
 	}
 	fill(10, "early rare")
 	fill(1500, "early frequent")
-	fill(20500, "filler")
+	fill(3500, "filler")
 	h.DB.MustExec(`vacuum analyze messages`)
 	for typed, want := range map[string]int{"filler": 20, "rare": 10, "frequent": 20, "early -frequent": 10, "filler -absent rare": 0, "n7 rare": 0} {
 		got := h.find(wanted(typed))
@@ -294,9 +294,12 @@ func TestMessagesFromBeforeGetTheirTerms(t *testing.T) {
 	zoe := h.enter("Zoe")
 	old, edited, deleted := h.tell(1, zoe, "an old thing"), h.tell(1, zoe, "edited thing"), h.tell(1, zoe, "deleted thing")
 	h.DB.MustExec(`update messages set terms = null`)
-	without, err := h.WithoutTerms(ctx, 10)
+	without, err := h.WithoutTerms(ctx, 0, 0, 10)
 	if err != nil || len(without) != 3 || without[0].Seq != old {
 		t.Fatalf("%+v, %v", without, err)
+	}
+	if rest, err := h.WithoutTerms(ctx, 1, old, 10); err != nil || len(rest) != 2 || rest[0].Seq != edited {
+		t.Fatalf("%+v, %v", rest, err)
 	}
 	// Meanwhile two of them change.
 	if _, err := h.Edit(ctx, 1, edited, zoe.ID, 0, db.Text{Body: "another", Terms: search.Terms("another")}); err != nil {
@@ -322,7 +325,7 @@ func TestMessagesFromBeforeGetTheirTerms(t *testing.T) {
 	if got := h.find(want); len(got) != 1 {
 		t.Errorf("found %q", got)
 	}
-	if without, err := h.WithoutTerms(ctx, 10); err != nil || len(without) != 0 {
+	if without, err := h.WithoutTerms(ctx, 0, 0, 10); err != nil || len(without) != 0 {
 		t.Errorf("still without: %+v, %v", without, err)
 	}
 	if err := h.TidySearch(ctx); err != nil {

@@ -154,12 +154,18 @@ func zipped(b []byte) int {
 // page reads the room's page as it comes over the wire.
 func (v *visitor) page(ctx context.Context) ([]byte, error) { return v.get(ctx, roomPath) }
 
-func unzip(body []byte) ([]byte, error) {
+// unpack undoes gzip.
+func unpack(body []byte) ([]byte, error) {
 	z, err := gzip.NewReader(bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
-	plain, err := io.ReadAll(z)
+	return io.ReadAll(z)
+}
+
+// unzip is a page as it was before gzip, which must show messages.
+func unzip(body []byte) ([]byte, error) {
+	plain, err := unpack(body)
 	if err == nil && !bytes.Contains(plain, []byte(`<article id="m-`)) {
 		err = fmt.Errorf("the page shows no messages: %.300s", plain)
 	}

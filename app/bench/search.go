@@ -207,6 +207,12 @@ func (a *searched) write(ctx context.Context) error {
 		if i < a.messages/5 && i%20 == 0 {
 			body += " " + forgottenWord
 		}
+		switch i { // there may be none by chance
+		case a.messages / 2:
+			body += " " + rareEnglish
+		case a.messages / 3:
+			body += rareChinese
+		}
 		if random.IntN(1+a.messages/2000) == 0 {
 			a.samples = append(a.samples, body)
 		}
@@ -335,7 +341,7 @@ func (a *searched) page(ctx context.Context, v *visitor, q query) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	plain, err := unzip(body)
+	plain, err := unpack(body)
 	if err != nil {
 		return 0, err
 	}
