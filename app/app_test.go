@@ -46,6 +46,7 @@ func newNode(t testing.TB, database string, change ...func(*app.Config)) *site {
 	cfg := app.DefaultConfig()
 	cfg.PostsPerSecond, cfg.NicknamesPerHour = 0, 0
 	cfg.DatabaseConnections = 6
+	cfg.Files = t.TempDir()
 	for _, f := range change {
 		f(&cfg)
 	}

@@ -94,6 +94,7 @@ func startOn(t testing.TB, database string, env ...string) *program {
 	if err != nil {
 		t.Fatal(err)
 	}
+	env = append([]string{"PARLOR_FILES=" + t.TempDir()}, env...)
 	p := &program{t: t, addr: listener.Addr().String(), database: database, env: env}
 	listener.Close()
 	p.run()
