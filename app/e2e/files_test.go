@@ -46,6 +46,16 @@ func (v *person) pick(paths ...string) {
 	v.must(v.find(".attach input").SetFiles(paths))
 }
 
+// pickPlain is pick in a browser without script.
+func (v *person) pickPlain(paths ...string) {
+	v.t.Helper()
+	document, err := proto.DOMGetDocument{}.Call(v.page)
+	v.must(err)
+	field, err := proto.DOMQuerySelector{NodeID: document.Root.NodeID, Selector: ".attach input"}.Call(v.page)
+	v.must(err)
+	v.must(proto.DOMSetFileInputFiles{Files: paths, NodeID: field.NodeID}.Call(v.page))
+}
+
 // attached waits until so many files are above the composer, all there.
 func (v *person) attached(n int) {
 	v.t.Helper()
@@ -199,11 +209,11 @@ func TestLightboxByKeyboard(t *testing.T) {
 func TestFilesWithoutScript(t *testing.T) {
 	p := start(t, "PARLOR_FILE_BYTES=100000")
 	v := without(t, p)
-	v.fill("input[name=nickname]", "Zoë")
+	v.write("input[name=nickname]", "Zoë", false)
 	v.follow(".enter .send")
 	v.visit("/rooms/parlor")
-	v.fill("#message", "by the form alone")
-	v.pick(photo(t, "plain.jpg", 60, 40, color.RGBA{G: 200}), file(t, "big.txt", strings.Repeat("x", 100001)))
+	v.write("#message", "by the form alone", false)
+	v.pickPlain(photo(t, "plain.jpg", 60, 40, color.RGBA{G: 200}), file(t, "big.txt", strings.Repeat("x", 100001)))
 	v.allow("413")
 	v.follow("#composer .send")
 	v.until("refused, with everything kept", `() => document.querySelector('#body-error').textContent.includes('too large') &&
