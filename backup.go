@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"syscall"
 
 	"parlor/app"
@@ -111,6 +110,8 @@ func readBackupArgs(name, what string, args []string, more func(*flag.FlagSet)) 
 		flags.PrintDefaults()
 	}
 	flags.StringVar(&c.data, "data", cmp.Or(os.Getenv("PARLOR_DATA"), app.DefaultConfig().Data), "`folder` of the private Postgres (PARLOR_DATA)")
+	var files string
+	flags.StringVar(&files, "files", os.Getenv("PARLOR_FILES"), "`folder` of the files that people send; files in the data folder if not set (PARLOR_FILES)")
 	flags.StringVar(&c.place.Database, "database", os.Getenv("DATABASE_URL"), "`URL` of a Postgres server instead (DATABASE_URL)")
 	if more != nil {
 		more(flags)
@@ -122,7 +123,7 @@ func readBackupArgs(name, what string, args []string, more func(*flag.FlagSet)) 
 		return c, fmt.Errorf("%s takes the name of one file; parlor %s -h explains it", name, name)
 	}
 	c.file = flags.Arg(0)
-	c.place.Files = filepath.Join(c.data, "files")
+	c.place.Files = cmp.Or(files, app.FilesIn(c.data))
 	c.place.Bin = os.Getenv("PARLOR_POSTGRES_BIN")
 	return c, nil
 }

@@ -1,7 +1,8 @@
 // Files of a message that is being written. What the field above the composer
 // was given (picked, dropped or pasted: views/files.templ) is sent at once, one
 // file after another. Each stands there as an element of class "attachment":
-// "up" while it comes in, "bad" when it could not; the field in it then has the
+// "up" while it comes in, "bad" when it could not, and "never" if it is no use to
+// try again; the field in it then has the
 // id that goes with the message (static/room.js). When nothing is under way any
 // more, the event "arrived" says so. Without this file the form sends them.
 
@@ -37,7 +38,7 @@ function add(file) {
   }
   $('.name', chip).textContent = file.name
   $('.again', chip).onclick = send
-  file.size > pick.dataset.most ? put('bad', pick.dataset.large) : send()
+  file.size > pick.dataset.most ? put('bad never', pick.dataset.large) : send()
 }
 
 pick?.addEventListener('change', () => {

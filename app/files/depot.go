@@ -11,7 +11,7 @@
 // In the folder, below two levels of two letters each so that no folder grows
 // large: the content under its digest, and beside it, with the ending .thumb,
 // a small picture of it where there is one. What is on the way in is in the
-// folder "incoming". The file "depot" says which database the folder belongs
+// folder ".incoming". The file "depot" says which database the folder belongs
 // to (see Marker).
 package files
 
@@ -41,7 +41,7 @@ var (
 const MarkerName = "depot"
 
 const (
-	incomingName = "incoming"
+	incomingName = ".incoming" // hidden: nothing that a backup needs
 	thumbEnding  = ".thumb"
 )
 
@@ -55,9 +55,6 @@ type Depot struct {
 // into it.
 func Open(dir string) (*Depot, error) {
 	d := &Depot{dir: dir, decoding: make(chan struct{}, 1)}
-	if err := os.MkdirAll(filepath.Join(dir, incomingName), 0o700); err != nil {
-		return nil, fmt.Errorf("open the folder of files: %w", err)
-	}
 	probe, err := d.temporary()
 	if err != nil {
 		return nil, fmt.Errorf("open the folder of files: %w", err)
@@ -250,7 +247,7 @@ func (d *Depot) Remove(digest string) error {
 func (d *Depot) Sweep(since time.Time) error {
 	incoming := filepath.Join(d.dir, incomingName)
 	entries, err := os.ReadDir(incoming)
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("sweep the folder of files: %w", err)
 	}
 	for _, entry := range entries {
@@ -275,7 +272,11 @@ func (d *Depot) path(digest string) (string, error) {
 }
 
 func (d *Depot) temporary() (*os.File, error) {
-	return os.CreateTemp(filepath.Join(d.dir, incomingName), "")
+	incoming := filepath.Join(d.dir, incomingName)
+	if err := os.MkdirAll(incoming, 0o700); err != nil { // a restored backup has none
+		return nil, err
+	}
+	return os.CreateTemp(incoming, "")
 }
 
 // discard closes and removes a temporary file. One that was renamed is not

@@ -154,7 +154,8 @@ func Write(ctx context.Context, from Place, to io.Writer) (m Manifest, err error
 	return m, archive.Close()
 }
 
-// addFiles adds what is in the folder. What vanishes meanwhile was deleted.
+// addFiles adds what is in the folder, but not what is hidden, which is not there
+// to stay. What vanishes meanwhile was deleted.
 func addFiles(archive *zip.Writer, folder string) error {
 	if folder == "" {
 		return nil
@@ -162,6 +163,9 @@ func addFiles(archive *zip.Writer, folder string) error {
 	err := filepath.WalkDir(folder, func(name string, entry fs.DirEntry, err error) error {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil
+		}
+		if err == nil && name != folder && strings.HasPrefix(entry.Name(), ".") && entry.IsDir() {
+			return fs.SkipDir
 		}
 		if err != nil || !entry.Type().IsRegular() {
 			return err

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -98,6 +99,12 @@ func TestABackupWhilePeopleTalkHoldsEachRoomUpToANumber(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(h.Files, "ab"), 0o700); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.MkdirAll(filepath.Join(h.Files, ".incoming"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(h.Files, ".incoming", "half"), []byte("half a pict"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	if err := os.WriteFile(filepath.Join(h.Files, "ab", "picture"), []byte("pixels"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -153,6 +160,9 @@ func TestABackupWhilePeopleTalkHoldsEachRoomUpToANumber(t *testing.T) {
 	got, want := other.history(nil), h.history(upTo)
 	if int64(len(got)) != m.Messages || strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("%d messages restored, %d were said up to there", len(got), len(want))
+	}
+	if _, err := os.Stat(filepath.Join(other.Files, ".incoming")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("what was on its way in is in the backup: %v", err)
 	}
 	if text, err := os.ReadFile(filepath.Join(other.Files, "ab", "picture")); err != nil || string(text) != "pixels" {
 		t.Errorf("the file is %q, %v", text, err)
