@@ -29,6 +29,17 @@ func TestSettingsComeFromFlagsBeforeEnvironment(t *testing.T) {
 	}
 }
 
+func TestFilesAreInTheDataFolderUnlessSaidOtherwise(t *testing.T) {
+	for want, env := range map[string]map[string]string{
+		"/var/parlor/files": {"PARLOR_DATA": "/var/parlor"},
+		"/mnt/files":        {"PARLOR_DATA": "/var/parlor", "PARLOR_FILES": "/mnt/files"},
+	} {
+		if cfg, _, err := readConfig(nil, env); err != nil || cfg.Files != want {
+			t.Errorf("%v: %s, %v", env, cfg.Files, err)
+		}
+	}
+}
+
 func TestBadSettingsAreRefusedAtStart(t *testing.T) {
 	for _, env := range []map[string]string{
 		{"PARLOR_PUBLIC_URL": "chat.example"},
@@ -44,6 +55,11 @@ func TestBadSettingsAreRefusedAtStart(t *testing.T) {
 		{"PARLOR_TLS": "self-signed", "PARLOR_ACME": "chat.example"},
 		{"PARLOR_TLS": "self-signed", "PARLOR_PUBLIC_URL": "http://chat.example"},
 		{"PARLOR_HTTP_ADDR": ":80"},
+		{"PARLOR_FILE_BYTES": "-1"},
+		{"PARLOR_FILE_BYTES": "25MB"},
+		{"PARLOR_FILES_PER_MESSAGE": "0"},
+		{"PARLOR_FILE_BYTES_PER_DAY": "-1"},
+		{"PARLOR_FILES_TOTAL": "-1"},
 		{"PARLOR_DRAIN_FOR": "-1s"},
 		{"PARLOR_DRAIN_FOR": "5"},
 	} {

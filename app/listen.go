@@ -142,8 +142,9 @@ func newHTTPServer(h http.Handler, log *slog.Logger) *http.Server {
 			SendPingTimeout:  20 * time.Second,
 			PingTimeout:      10 * time.Second,
 			WriteByteTimeout: writeFor,
-			// Nobody sends much to a chat: a form at a time. Small windows and
-			// tables are less memory for each connection.
+			// Nobody sends much to a chat: a form at a time, seldom a file, which
+			// may take a little longer. Small windows and tables are less memory
+			// for each connection.
 			MaxReceiveBufferPerConnection: 256 << 10,
 			MaxReceiveBufferPerStream:     64 << 10,
 			MaxDecoderHeaderTableSize:     4 << 10,
