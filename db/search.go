@@ -296,7 +296,7 @@ func (s *Store) moments(ctx context.Context, want Search) ([]Moment, error) {
 	return out, err
 }
 
-const hitsSQL = `select hit.*, r.slug, r.name from (` + selectMessages + `
+var hitsSQL = `select hit.*, r.slug, r.name from (` + selectMessages + `
 		join unnest($1::bigint[], $2::bigint[]) as found(room_id, seq) on m.room_id = found.room_id and m.seq = found.seq
 		where m.deleted_at is null and ` + mayRead + `) as hit
 	join rooms r on r.id = hit.room_id`

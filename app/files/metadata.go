@@ -332,43 +332,25 @@ func webpChunks(from io.ReadSeeker) ([]webpChunk, error) {
 }
 
 // cleanWebP keeps the frames of a WebP file, its colour profile, and what says
-// how they are shown.
+// how they are shown. Browsers show it as it is, whatever its Exif data say of
+// an orientation, so nothing is kept of them.
 func cleanWebP(w io.Writer, from io.ReadSeeker) (orientation int, err error) {
 	chunks, err := webpChunks(from)
 	if err != nil {
 		return 0, err
 	}
-	orientation = 1
-	var kept []webpChunk
+	chunks = slices.DeleteFunc(chunks, func(c webpChunk) bool {
+		return !slices.Contains([]string{"VP8X", "VP8 ", "VP8L", "ALPH", "ANIM", "ANMF", "ICCP"}, c.name)
+	})
 	size := int64(4)
 	for _, c := range chunks {
-		switch c.name {
-		case "VP8X", "VP8 ", "VP8L", "ALPH", "ANIM", "ANMF", "ICCP":
-			kept = append(kept, c)
-			size += 8 + c.size + c.size%2
-		case "EXIF":
-			if orientation != 1 || c.size >= 1<<16 {
-				continue
-			}
-			exif := make([]byte, c.size)
-			if err := readAt(from, exif, c.at); err != nil {
-				return 0, err
-			}
-			orientation = orientationOf(bytes.TrimPrefix(exif, []byte("Exif\x00\x00")))
-		}
-	}
-	var turned []byte
-	if orientation > 1 && len(kept) > 0 && kept[0].name == "VP8X" {
-		turned = onlyOrientation(orientation)
-		size += 8 + int64(len(turned))
-	} else {
-		orientation = 1
+		size += 8 + c.size + c.size%2
 	}
 	head := binary.LittleEndian.AppendUint32([]byte("RIFF"), uint32(size))
 	if _, err := w.Write(append(head, "WEBP"...)); err != nil {
 		return 0, err
 	}
-	for _, c := range kept {
+	for _, c := range chunks {
 		if _, err := from.Seek(c.at, io.SeekStart); err != nil {
 			return 0, err
 		}
@@ -382,9 +364,6 @@ func cleanWebP(w io.Writer, from io.ReadSeeker) (orientation int, err error) {
 				return 0, err
 			}
 			flags[0] &^= 0x08 | 0x04 // Exif, XMP
-			if turned != nil {
-				flags[0] |= 0x08
-			}
 			if _, err := w.Write(flags[:]); err != nil {
 				return 0, err
 			}
@@ -397,10 +376,7 @@ func cleanWebP(w io.Writer, from io.ReadSeeker) (orientation int, err error) {
 			return 0, err
 		}
 	}
-	if turned != nil {
-		_, err = w.Write(append(binary.LittleEndian.AppendUint32([]byte("EXIF"), uint32(len(turned))), turned...))
-	}
-	return orientation, err
+	return 1, nil
 }
 
 func readAt(from io.ReadSeeker, into []byte, at int64) error {
