@@ -38,6 +38,7 @@ type Server struct {
 	presence *presence.Presence
 	hall     *hall
 	newest   *newest
+	previews *previews
 	sessions *scs.SessionManager
 	streams  *streams
 	limits   *limits
@@ -62,6 +63,7 @@ func New(ctx context.Context, cfg Config, databaseURL string, store *db.Store, l
 	s.writers = live.NewWriters(s.beat, s.metrics.Delivered)
 	s.hall = newHall(s)
 	s.newest = newNewest(s)
+	s.previews = newPreviews(s)
 	s.putAway(false)
 	s.presence = presence.New(s.now, s.hall.peopleChanged)
 	s.sessions = newSessions(cfg, store, s)
@@ -84,6 +86,9 @@ func New(ctx context.Context, cfg Config, databaseURL string, store *db.Store, l
 	go s.ready.watch(ctx)
 	go s.hall.run(ctx)
 	go s.sweep(ctx)
+	if cfg.Previews {
+		go s.previews.run(ctx)
+	}
 	go func() {
 		if err := store.Watch(ctx, s.databaseAway); err != nil {
 			log.Error("can't watch the database", "err", err)
@@ -139,6 +144,14 @@ func (s *Server) routes() *http.ServeMux {
 	page("GET /rooms/{slug}/messages/{seq}/edit", s.getMessageEdit)
 	page("GET /rooms/{slug}/messages/{seq}/delete", s.getMessageDelete)
 	page("POST /rooms/{slug}/messages/{seq}/delete", s.postMessageDelete)
+	page("GET /rooms/{slug}/messages/{seq}/menu", s.getMessageMenu)
+	page("POST /rooms/{slug}/messages/{seq}/previews/{id}/remove", s.postPreviewRemove)
+	page("POST /rooms/{slug}/messages/{seq}/pin", s.postPin)
+	page("POST /rooms/{slug}/messages/{seq}/unpin", s.postUnpin)
+	page("POST /rooms/{slug}/messages/{seq}/save", s.postSave)
+	page("POST /rooms/{slug}/messages/{seq}/unsave", s.postUnsave)
+	page("GET /rooms/{slug}/pins", s.getPins)
+	page("GET /saved", s.getSaved)
 	mux.Handle("POST /rooms/{slug}/typing", known(s.postTyping, ignoreAway))
 
 	// Streams read the session once and hold nothing of it.
@@ -146,6 +159,7 @@ func (s *Server) routes() *http.ServeMux {
 	mux.Handle("GET /rooms/{slug}/stream", s.answer(s.getRoomStream))
 
 	// These need no session at all.
+	mux.Handle("GET /previews/{id}/image", within(answerWithin, s.answer(s.getPreviewImage)))
 	mux.Handle("GET /people/{id}/own.css", s.answer(s.getOwnCSS))
 	dev := ""
 	if s.cfg.Dev {

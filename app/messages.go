@@ -81,7 +81,12 @@ func (s *Server) say(r *http.Request, room chat.Room, me chat.Person) (db.Said, 
 	if err != nil {
 		return db.Said{}, err
 	}
-	return s.store.Say(r.Context(), room.ID, db.Post{AuthorID: me.ID, Nonce: nonce, Text: text, Typed: typed})
+	text.Links = s.links(r, room, text)
+	said, err := s.store.Say(r.Context(), room.ID, db.Post{AuthorID: me.ID, Nonce: nonce, Text: text, Typed: typed})
+	if err == nil && len(text.Links) > 0 {
+		s.previews.want(linked{room, said.Seq, text.Links})
+	}
+	return said, err
 }
 
 // textOf makes a text ready to be stored: the one place that knows what people
@@ -217,7 +222,12 @@ func (s *Server) edit(r *http.Request, room chat.Room, seq int64, me chat.Person
 		return 0, err
 	}
 	version, _ := strconv.Atoi(r.PostForm.Get("version")) // without one any is meant
-	return s.store.Edit(r.Context(), room.ID, seq, me.ID, version, text)
+	text.Links = s.links(r, room, text)
+	rev, err := s.store.Edit(r.Context(), room.ID, seq, me.ID, version, text)
+	if err == nil && rev > 0 && len(text.Links) > 0 {
+		s.previews.want(linked{room, seq, nil}) // Edit noted them
+	}
+	return rev, err
 }
 
 // getMessageDelete asks before a message is deleted.

@@ -31,6 +31,8 @@ type Page struct {
 	// Away says that the database can't be reached: there is something to read,
 	// and nothing can be done.
 	Away bool
+	// NoPreviews says that links are looked up in no room.
+	NoPreviews bool
 }
 
 // MyID is the person's id, or 0.
@@ -228,6 +230,13 @@ func OwnCSS(personID int64) string {
 	return strings.ReplaceAll(`.message[data-author="N"]:not(.deleted) .own,[data-maker="N"] .own{display:inline-grid}`+
 		`.typing [data-person="N"]{display:none}`+
 		`.typing:not(:has([data-person]:not([data-person="N"]))){visibility:hidden}`, "N", n)
+}
+
+// around is what stands before and after the one name in a text, for an
+// element to hold the name.
+func around(t i18n.Text, l i18n.Lang) (before, after string) {
+	before, after, _ = strings.Cut(t.In(l), "%s")
+	return before, after
 }
 
 // safeURL marks an address that this package built from escaped parts.
