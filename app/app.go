@@ -39,6 +39,7 @@ type Server struct {
 	hall     *hall
 	newest   *newest
 	nameKeys nameKeys
+	previews *previews
 	sessions *scs.SessionManager
 	streams  *streams
 	limits   *limits
@@ -64,6 +65,7 @@ func New(ctx context.Context, cfg Config, databaseURL string, store *db.Store, l
 	s.writers = live.NewWriters(s.beat, s.metrics.Delivered)
 	s.hall = newHall(s)
 	s.newest = newNewest(s)
+	s.previews = newPreviews(s)
 	s.putAway(false)
 	s.presence = presence.New(s.now, s.hall.peopleChanged)
 	s.sessions = newSessions(cfg, store, s)
@@ -90,6 +92,9 @@ func New(ctx context.Context, cfg Config, databaseURL string, store *db.Store, l
 	go s.sweep(ctx)
 	go s.keepSearchable(ctx)
 	go s.files.lookAfter(ctx)
+	if cfg.Previews {
+		go s.previews.run(ctx)
+	}
 	go func() {
 		if err := store.Watch(ctx, s.databaseAway); err != nil {
 			log.Error("can't watch the database", "err", err)
@@ -160,6 +165,14 @@ func (s *Server) routes() *http.ServeMux {
 	page("POST /rooms/{slug}/files/{id}/delete", s.postFileDelete)
 	mux.Handle("GET /rooms/{slug}/files/{id}/{name}", s.known(s.answer(s.getFile), refuseAway))
 	mux.Handle("GET /rooms/{slug}/thumbs/{id}", s.known(s.answer(s.getThumb), refuseAway))
+	page("GET /rooms/{slug}/messages/{seq}/menu", s.getMessageMenu)
+	page("POST /rooms/{slug}/messages/{seq}/previews/{id}/remove", s.postPreviewRemove)
+	page("POST /rooms/{slug}/messages/{seq}/pin", s.postPin)
+	page("POST /rooms/{slug}/messages/{seq}/unpin", s.postUnpin)
+	page("POST /rooms/{slug}/messages/{seq}/save", s.postSave)
+	page("POST /rooms/{slug}/messages/{seq}/unsave", s.postUnsave)
+	page("GET /rooms/{slug}/pins", s.getPins)
+	page("GET /saved", s.getSaved)
 	mux.Handle("POST /rooms/{slug}/typing", known(s.postTyping, ignoreAway))
 
 	page("GET /search", s.getSearch)
@@ -170,6 +183,7 @@ func (s *Server) routes() *http.ServeMux {
 	mux.Handle("GET /rooms/{slug}/stream", s.answer(s.getRoomStream))
 
 	// These need no session at all.
+	mux.Handle("GET /previews/{id}/image", within(answerWithin, s.answer(s.getPreviewImage)))
 	mux.Handle("GET /people/{id}/own.css", s.answer(s.getOwnCSS))
 	dev := ""
 	if s.cfg.Dev {

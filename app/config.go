@@ -46,6 +46,11 @@ type Config struct {
 	StreamsPerAddress   int
 	StreamBytes         int // may wait for a slow reader before it is cut
 	DatabaseConnections int
+
+	Previews bool // look up links in messages
+	// PreviewReach are networks that are asked for previews though they are
+	// not public. Tests set it; nothing else may (see unfurl.Options).
+	PreviewReach []netip.Prefix
 }
 
 // DefaultConfig is what holds when nothing is set.
@@ -54,7 +59,7 @@ func DefaultConfig() Config {
 		Data: "./data", Limits: chat.DefaultLimits(),
 		PostsPerSecond: 2, PostsBurst: 5, NicknamesPerHour: 30,
 		StreamsPerSession: 20, StreamsPerAddress: 200, StreamBytes: 1 << 20, DatabaseConnections: 20,
-		DrainFor: 5 * time.Second,
+		DrainFor: 5 * time.Second, Previews: true,
 	}
 }
 
@@ -73,7 +78,7 @@ func ReadConfig(args []string, getenv func(string) string, out io.Writer) (Confi
 			"  parlor doctor [-h] URL      examine an installation from outside, and say what to mend\n\nEach setting is a flag or an environment variable; the flag wins.\n\n")
 		flags.PrintDefaults()
 	}
-	var public, proxies, tlsMode, acmeHosts string
+	var public, proxies, tlsMode, acmeHosts, previews string
 	c.Addr = ""                     // complete chooses
 	envs := make(map[string]string) // flag name to variable
 	name := func(flagName, variable, usage string) (string, string) {
@@ -136,6 +141,7 @@ func ReadConfig(args []string, getenv func(string) string, out io.Writer) (Confi
 	number(&c.StreamsPerAddress, "streams-per-address", "PARLOR_STREAMS_PER_ADDRESS", "open streams per address")
 	number(&c.StreamBytes, "stream-bytes", "PARLOR_STREAM_BYTES", "bytes that may wait for a slow reader before it is cut")
 	number(&c.DatabaseConnections, "database-connections", "PARLOR_DATABASE_CONNECTIONS", "most connections to the database")
+	text(&previews, "previews", "PARLOR_PREVIEWS", "off: look up no links; else titles and pictures of pages that people link to are fetched, from public addresses only, and shown")
 	yes(&c.Dev, "dev", "PARLOR_DEV", "for development: read style sheets and scripts from static/ at each request")
 	version := flags.Bool("version", false, "print the version")
 	yes(&c.Verbose, "verbose", "PARLOR_VERBOSE", "log every request")
@@ -159,6 +165,13 @@ func ReadConfig(args []string, getenv func(string) string, out io.Writer) (Confi
 	}
 	if c.Files == "" {
 		c.Files = FilesIn(c.Data)
+	}
+	switch previews {
+	case "", "on":
+	case "off":
+		c.Previews = false
+	default:
+		return c, fmt.Errorf("previews %q: it knows on and off", previews)
 	}
 	if err := c.completeTLS(tlsMode, acmeHosts); err != nil {
 		return c, err

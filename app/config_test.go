@@ -62,6 +62,7 @@ func TestBadSettingsAreRefusedAtStart(t *testing.T) {
 		{"PARLOR_FILES_TOTAL": "-1"},
 		{"PARLOR_DRAIN_FOR": "-1s"},
 		{"PARLOR_DRAIN_FOR": "5"},
+		{"PARLOR_PREVIEWS": "some"},
 	} {
 		if _, _, err := readConfig(nil, env); err == nil {
 			t.Errorf("%v was taken", env)
@@ -69,6 +70,15 @@ func TestBadSettingsAreRefusedAtStart(t *testing.T) {
 	}
 	if _, _, err := readConfig([]string{"serve"}, nil); err == nil {
 		t.Error("an unknown argument was taken")
+	}
+}
+
+func TestPreviewsAreOnUntilTheyAreOff(t *testing.T) {
+	for value, want := range map[string]bool{"": true, "on": true, "off": false} {
+		c, _, err := readConfig(nil, map[string]string{"PARLOR_PREVIEWS": value})
+		if err != nil || c.Previews != want || c.PreviewReach != nil {
+			t.Errorf("%q: %v, %v, %v", value, c.Previews, c.PreviewReach, err)
+		}
 	}
 }
 

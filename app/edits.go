@@ -155,7 +155,11 @@ func (s *Server) edit(r *http.Request, room chat.Room, m chat.Message) (int64, e
 	if err != nil {
 		return 0, err
 	}
+	text.Links = s.links(r, room, text)
 	rev, err := s.store.Edit(r.Context(), room.ID, m.Seq, m.Author.ID, version, text)
+	if err == nil && rev > 0 && len(text.Links) > 0 {
+		s.previews.want(linked{room, m.Seq, nil}) // Edit noted them
+	}
 	var refusal *chat.Error
 	if errors.As(err, &refusal) && refusal.Reason == chat.EditConflict {
 		present, readErr := s.store.Message(r.Context(), room.ID, m.Seq)

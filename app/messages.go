@@ -108,9 +108,13 @@ func (s *Server) say(w http.ResponseWriter, r *http.Request, room chat.Room, me 
 	if err != nil {
 		return db.Said{}, led{}, err
 	}
+	text.Links = s.links(r, room, text)
 	said, err := s.store.Say(r.Context(), room.ID, db.Post{
 		AuthorID: me.ID, Nonce: nonce, Text: text, Emote: command.Verb == chat.Me, ParentSeq: parent, Files: files, Typed: command.Text,
 	})
+	if err == nil && len(text.Links) > 0 {
+		s.previews.want(linked{room, said.Seq, text.Links})
+	}
 	return said, led{}, err
 }
 

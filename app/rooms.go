@@ -283,5 +283,9 @@ func (s *Server) saveRoom(r *http.Request, room *chat.Room) (chat.Room, error) {
 	if room == nil {
 		return s.store.MakeRoom(r.Context(), me.ID, name, topic)
 	}
-	return s.store.ChangeRoom(r.Context(), room.ID, me.ID, name, topic)
+	changed, err := s.store.ChangeRoom(r.Context(), room.ID, me.ID, name, topic)
+	if err != nil {
+		return changed, err
+	}
+	return s.setPreviews(r, changed)
 }

@@ -73,7 +73,7 @@ func needMe(r *http.Request) (chat.Person, error) {
 
 // page is what every page shows of who asks and how.
 func (s *Server) page(r *http.Request) views.Page {
-	p := views.Page{Lang: s.lang(r), Theme: theme(r), Path: "/"}
+	p := views.Page{Lang: s.lang(r), Theme: theme(r), Path: "/", NoPreviews: !s.cfg.Previews}
 	if me := me(r); me != nil {
 		p.Me = views.ViewerOf(*me)
 	}

@@ -85,8 +85,9 @@ var selectMessages = `
 	       ) end as all_files,
 	       case when m.previews > 0 then (
 	           select jsonb_agg(jsonb_build_object('ID', v.id, 'URL', v.url, 'Site', v.site, 'Title', v.title, 'Description', v.description,
-	               'ImageWidth', v.image_width, 'ImageHeight', v.image_height) order by w.n)
-	           from message_previews w join previews v on v.id = w.preview_id where w.room_id = m.room_id and w.seq = m.seq
+	               'ImageWidth', v.image_width, 'ImageHeight', v.image_height, 'ImageKey', v.image_key) order by w.n)
+	           from message_previews w join previews v on v.id = w.preview_id
+	           where w.room_id = m.room_id and w.seq = m.seq and w.state = 'shown'
 	       ) end as all_previews
 	from messages m join people p on p.id = m.author_id
 	left join messages q on q.room_id = m.room_id and q.seq = m.parent_seq `
@@ -463,6 +464,15 @@ func (s *Store) Edit(ctx context.Context, roomID, seq, personID int64, version i
 		if _, err := tx.StmtxContext(ctx, s.edit).ExecContext(ctx, roomID, seq, text.Body, s.now(), rev, mentioned, terms); err != nil {
 			return false, err
 		}
+		shown, err := s.link(ctx, tx, roomID, seq, text.Links)
+		if err != nil {
+			return false, err
+		}
+		if shown != len(old.Previews) {
+			if _, err := tx.ExecContext(ctx, `update messages set previews = $3 where room_id = $1 and seq = $2`, roomID, seq, shown); err != nil {
+				return false, fmt.Errorf("count its previews: %w", err)
+			}
+		}
 		if _, err := tx.ExecContext(ctx, uncallSQL, roomID, seq, pq.Array(named), callsHere); err != nil {
 			return false, fmt.Errorf("forget who is not mentioned any more: %w", err)
 		}
@@ -472,7 +482,7 @@ func (s *Store) Edit(ctx context.Context, roomID, seq, personID int64, version i
 		if _, err := tx.ExecContext(ctx, callSQL, roomID, seq, pq.Array(people), pq.Array(reasons), s.now(), personID); err != nil {
 			return false, fmt.Errorf("note who is mentioned: %w", err)
 		}
-		_, err := tx.ExecContext(ctx, `insert into memberships (room_id, person_id) select $1, unnest($2::bigint[]) on conflict do nothing`,
+		_, err = tx.ExecContext(ctx, `insert into memberships (room_id, person_id) select $1, unnest($2::bigint[]) on conflict do nothing`,
 			roomID, pq.Array(people))
 		return true, err
 	})
@@ -484,6 +494,9 @@ func (s *Store) Delete(ctx context.Context, roomID, seq, personID int64) (rev in
 	rev, err = s.changeMessage(ctx, roomID, seq, func(tx *sqlx.Tx, rev int64, old chat.Message) (bool, error) {
 		if err := old.MayChange(personID); err != nil {
 			return false, err
+		}
+		if err := unpinned(ctx, tx, old, rev); err != nil {
+			return false, fmt.Errorf("take it off the pins: %w", err)
 		}
 		for _, purge := range purgeSQL {
 			if _, err := tx.ExecContext(ctx, purge, roomID, seq); err != nil {

@@ -28,15 +28,16 @@ type roomRow struct {
 	LastSeq    int64         `db:"last_seq"`
 	LastSaidAt time.Time     `db:"last_said_at"`
 	Previews   bool          `db:"previews"`
+	Pins       int           `db:"pins"`
 }
 
-const roomColumns = `r.id, r.slug, r.name, r.topic, r.maker_id, r.rev, r.about_rev, r.said, r.last_seq, r.last_said_at, r.previews,
+const roomColumns = `r.id, r.slug, r.name, r.topic, r.maker_id, r.rev, r.about_rev, r.said, r.last_seq, r.last_said_at, r.previews, r.pins,
 	(select epoch from house where only_row) as epoch`
 
 func (r roomRow) room() chat.Room {
 	return chat.Room{
 		ID: r.ID, Slug: r.Slug, Name: r.Name, Topic: r.Topic, MakerID: r.MakerID.Int64,
-		Epoch: r.Epoch, Rev: r.Rev, AboutRev: r.AboutRev, Said: r.Said, LastSeq: r.LastSeq, LastSaidAt: r.LastSaidAt, Previews: r.Previews,
+		Epoch: r.Epoch, Rev: r.Rev, AboutRev: r.AboutRev, Said: r.Said, LastSeq: r.LastSeq, LastSaidAt: r.LastSaidAt, Previews: r.Previews, Pins: r.Pins,
 	}
 }
 
@@ -171,6 +172,27 @@ func (s *Store) ChangeRoom(ctx context.Context, roomID, personID int64, name, to
 	})
 	if err != nil {
 		return chat.Room{}, fmt.Errorf("change room %d: %w", roomID, nameTaken(err))
+	}
+	return row.room(), nil
+}
+
+// SetPreviews says whether links in a room are looked up from now on. What
+// messages show already stays.
+func (s *Store) SetPreviews(ctx context.Context, roomID, personID int64, on bool) (chat.Room, error) {
+	var row roomRow
+	err := s.inTx(ctx, func(tx *sqlx.Tx) error {
+		err := tx.GetContext(ctx, &row, `
+			update rooms r set rev = rev + 1, about_rev = rev + 1, previews = $2 where id = $1 returning `+roomColumns, roomID, on)
+		if errors.Is(err, sql.ErrNoRows) {
+			return chat.Refuse(chat.NotFound, chat.NoSuchRoom)
+		}
+		if err == nil && !row.room().CanChange(personID) {
+			return chat.Refuse(chat.NotAllowed, chat.NotYourRoom)
+		}
+		return err
+	})
+	if err != nil {
+		return chat.Room{}, fmt.Errorf("set previews of room %d: %w", roomID, err)
 	}
 	return row.room(), nil
 }

@@ -26,6 +26,9 @@ type Text struct {
 	Body string // with people as chat.Mention writes them
 	// Mentions are the people whom the text calls.
 	Mentions []Mention
+	// Links are the addresses that previews are shown of, each as
+	// unfurl.Target writes it, none twice.
+	Links []string
 	// Terms are what it is found by: a tsvector as Postgres reads it.
 	Terms string
 }

@@ -39,7 +39,7 @@ func wanted(typed string) db.Search {
 	}
 }
 
-func (h *house) find(want db.Search) []string {
+func (h *house) results(want db.Search) []string {
 	h.t.Helper()
 	found, err := h.Search(context.Background(), want)
 	if err != nil {
@@ -89,20 +89,20 @@ func TestSearchFindsTheLatestFirst(t *testing.T) {
 		"has:file":                 nil,
 		"quote's \\ 'and\" :* & !": nil,
 	} {
-		if got := h.find(wanted(typed)); !slices.Equal(got, want) {
+		if got := h.results(wanted(typed)); !slices.Equal(got, want) {
 			t.Errorf("%s: %q, not %q", typed, got, want)
 		}
 	}
 	want := wanted("deploy")
 	want.Authors = []int64{bob.ID}
 	want.Rooms = []int64{other.ID}
-	if got := h.find(want); !slices.Equal(got, []string{"the kitchen is deployed"}) {
+	if got := h.results(want); !slices.Equal(got, []string{"the kitchen is deployed"}) {
 		t.Errorf("from Bob in the kitchen: %q", got)
 	}
 	want = wanted("")
 	want.Authors = []int64{zoe.ID}
 	want.Rooms = []int64{1, other.ID}
-	if got := h.find(want); len(got) != 3 || got[0] != "`code` about soup" {
+	if got := h.results(want); len(got) != 3 || got[0] != "`code` about soup" {
 		t.Errorf("from Zoe anywhere: %q", got)
 	}
 	found, err := h.Search(context.Background(), wanted("kitchen"))
@@ -117,7 +117,7 @@ func TestSearchKnowsWhatIsNow(t *testing.T) {
 	seq := h.tell(1, zoe, "the first text")
 	expect := func(typed string, want ...string) {
 		t.Helper()
-		if got := h.find(wanted(typed)); !slices.Equal(got, want) {
+		if got := h.results(wanted(typed)); !slices.Equal(got, want) {
 			t.Errorf("%s: %q, not %q", typed, got, want)
 		}
 	}
@@ -129,7 +129,7 @@ func TestSearchKnowsWhatIsNow(t *testing.T) {
 	expect("second", "a second one")
 	byZoe := wanted("second")
 	byZoe.Authors, byZoe.Rooms = []int64{zoe.ID}, []int64{1}
-	if got := h.find(byZoe); len(got) != 1 {
+	if got := h.results(byZoe); len(got) != 1 {
 		t.Errorf("author and room are lost by an edit: %q", got)
 	}
 	if _, err := h.Delete(ctx, 1, seq, zoe.ID); err != nil {
@@ -137,7 +137,7 @@ func TestSearchKnowsWhatIsNow(t *testing.T) {
 	}
 	expect("second")
 	byZoe.Terms, byZoe.Matches = "", nil
-	if got := h.find(byZoe); len(got) != 0 {
+	if got := h.results(byZoe); len(got) != 0 {
 		t.Errorf("a deleted message is found by its author: %q", got)
 	}
 	expect("-absent")
@@ -171,11 +171,11 @@ func TestSearchByWhatAMessageHas(t *testing.T) {
 		"has:file": {"paper", "picture"}, "has:image": {"picture"}, "has:reply": {"answer"}, "has:pin": {"pinned"},
 		"has:reaction": {"pinned"}, "has:mention": {"calls " + chat.Mention(zoe.ID)}, "has:file paper": {"paper"}, "has:pin root": nil,
 	} {
-		if got := h.find(wanted(typed)); !slices.Equal(got, want) {
+		if got := h.results(wanted(typed)); !slices.Equal(got, want) {
 			t.Errorf("%s: %q, not %q", typed, got, want)
 		}
 	}
-	if got := h.find(db.Search{Has: []string{"wings"}, Most: 20}); len(got) != 0 {
+	if got := h.results(db.Search{Has: []string{"wings"}, Most: 20}); len(got) != 0 {
 		t.Errorf("what nothing has is found: %q", got)
 	}
 }
@@ -253,17 +253,17 @@ func TestSearchInALongHistory(t *testing.T) {
 	fill(3500, "filler")
 	h.DB.MustExec(`vacuum analyze messages`)
 	for typed, want := range map[string]int{"filler": 20, "rare": 10, "frequent": 20, "early -frequent": 10, "filler -absent rare": 0, "n7 rare": 0} {
-		got := h.find(wanted(typed))
+		got := h.results(wanted(typed))
 		if len(got) != want {
 			t.Errorf("%s: %d results, not %d", typed, len(got), want)
 		}
 	}
-	if got := h.find(wanted("frequent")); got[0] != "early frequent 1500" || got[19] != "early frequent 1481" {
+	if got := h.results(wanted("frequent")); got[0] != "early frequent 1500" || got[19] != "early frequent 1481" {
 		t.Errorf("not the latest: %s to %s", got[0], got[19])
 	}
 	in := wanted("frequent")
 	in.Rooms = []int64{1}
-	if got := h.find(in); len(got) != 20 {
+	if got := h.results(in); len(got) != 20 {
 		t.Errorf("in the room: %d results", len(got))
 	}
 }
@@ -317,12 +317,12 @@ func TestMessagesFromBeforeGetTheirTerms(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if got := h.find(wanted("thing")); !slices.Equal(got, []string{"an old thing"}) {
+	if got := h.results(wanted("thing")); !slices.Equal(got, []string{"an old thing"}) {
 		t.Errorf("found %q", got)
 	}
 	want := wanted("another")
 	want.Authors = []int64{zoe.ID}
-	if got := h.find(want); len(got) != 1 {
+	if got := h.results(want); len(got) != 1 {
 		t.Errorf("found %q", got)
 	}
 	if without, err := h.WithoutTerms(ctx, 0, 0, 10); err != nil || len(without) != 0 {
@@ -449,7 +449,7 @@ func TestPostgresFindsWhatMatches(t *testing.T) {
 		}
 		want := wanted(typed)
 		want.Matches, want.Most = nil, len(bodies)
-		got := h.find(want)
+		got := h.results(want)
 		fits := 0
 		for _, body := range bodies {
 			if !q.Matches(body) {

@@ -51,7 +51,7 @@ const (
 
 const visitSQL = `
 	select q.n, coalesce(r.id, 0), coalesce(r.slug, ''), coalesce(r.name, ''), coalesce(r.topic, ''), coalesce(r.maker_id, 0),
-	       coalesce(r.rev, 0), coalesce(r.about_rev, 0), coalesce(r.said, 0), coalesce(r.last_seq, 0), r.last_said_at, coalesce(r.previews, false),
+	       coalesce(r.rev, 0), coalesce(r.about_rev, 0), coalesce(r.said, 0), coalesce(r.last_seq, 0), r.last_said_at, coalesce(r.previews, false), coalesce(r.pins, 0),
 	       coalesce(x.day, 0), coalesce(p.id, 0), coalesce(p.nickname, ''), coalesce(p.hue, 0), coalesce(p.renames, 0), coalesce(p.status, ''),
 	       (select epoch from house)
 	from unnest($1::text[], $2::bytea[]) with ordinality as q(slug, token_hash, n)
@@ -141,7 +141,7 @@ func (s *Store) visitBatch(batch []*pendingVisit) error {
 		var p chat.Person
 		var lastSaidAt sql.Null[time.Time]
 		r := &v.Room
-		if err := rows.Scan(&n, &r.ID, &r.Slug, &r.Name, &r.Topic, &r.MakerID, &r.Rev, &r.AboutRev, &r.Said, &r.LastSeq, &lastSaidAt, &r.Previews,
+		if err := rows.Scan(&n, &r.ID, &r.Slug, &r.Name, &r.Topic, &r.MakerID, &r.Rev, &r.AboutRev, &r.Said, &r.LastSeq, &lastSaidAt, &r.Previews, &r.Pins,
 			&v.Day, &p.ID, &p.Nickname, &p.Hue, &p.Renames, &p.Status, &r.Epoch); err != nil {
 			return err
 		}

@@ -32,6 +32,8 @@ type Page struct {
 	// Away says that the database can't be reached: there is something to read,
 	// and nothing can be done.
 	Away bool
+	// NoPreviews says that links are looked up in no room.
+	NoPreviews bool
 }
 
 // MyID is the person's id, or 0.
@@ -245,7 +247,7 @@ const ask = `@get(evt.detail, ` + quietly + `)`
 
 // inPlace opens what belongs to a message over the page instead of leaving it,
 // and shows a message that is quoted where it stands, if it is on the page.
-const inPlace = `const a = evt.target.closest('.tools .own, .tools .reply, .react, .edited, .quote > a');
+const inPlace = `const a = evt.target.closest('.tools a, .edited, .quote > a');
 	if (!a || evt.ctrlKey || evt.metaKey || evt.shiftKey) return;
 	if (!a.matches('.quote > a')) { evt.preventDefault(); @get(a.href, ` + quietly + `) }
 	else if (document.getElementById(a.hash.slice(1))) { evt.preventDefault(); location.hash = a.hash }`
@@ -294,6 +296,13 @@ func OwnCSS(personID int64) string { return strings.ReplaceAll(ownCSS, "N", id(p
 func ownCSSURL(me *Viewer) string { return "/people/" + me.ID + "/own.css?" + ownCSSVersion }
 
 var ownCSSVersion = fmt.Sprintf("%08x", crc32.ChecksumIEEE([]byte(ownCSS)))
+
+// around is what stands before and after the one name in a text, for an
+// element to hold the name.
+func around(t i18n.Text, l i18n.Lang) (before, after string) {
+	before, after, _ = strings.Cut(t.In(l), "%s")
+	return before, after
+}
 
 // safeURL marks an address that this package built from escaped parts.
 func safeURL(s string) templ.SafeURL { return templ.SafeURL(s) }

@@ -51,6 +51,8 @@ type Room struct {
 	LastSaidAt time.Time
 	// Previews says that links are looked up and shown with title and picture.
 	Previews bool
+	// Pins counts the messages that are pinned to the room.
+	Pins int
 }
 
 // Glance is a room as a list of rooms shows it: with its newest message.
@@ -165,6 +167,8 @@ type Preview struct {
 	Title                   string
 	Description             string
 	ImageWidth, ImageHeight int // 0: without a picture
+	// ImageKey names the picture's bytes: another picture has another one.
+	ImageKey string
 }
 
 // Mention is a person in a stored text. Nobody can type it (see ParseBody), it

@@ -47,6 +47,8 @@ const (
 	MessageTooManyLines Reason = "message-too-many-lines" // most lines
 	MessageNotText      Reason = "message-not-text"
 	MessageDeleted      Reason = "message-deleted"
+	TooManyPins         Reason = "too-many-pins"  // most pins
+	TooManySaved        Reason = "too-many-saved" // most saved
 	EditConflict        Reason = "edit-conflict"
 	EditTooLate         Reason = "edit-too-late"
 	ParentDeleted       Reason = "parent-deleted"

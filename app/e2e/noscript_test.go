@@ -141,7 +141,8 @@ func TestEverythingWorksWithoutScript(t *testing.T) {
 	ann.follow("form.edit button.send")
 	ann.sees("edited without script")
 	ann.point(fmt.Sprintf("#m-%d", first))
-	ann.follow(fmt.Sprintf(`#m-%d .tools a[href$="/delete"]`, first))
+	ann.follow(fmt.Sprintf(`#m-%d .tools a.more`, first))
+	ann.follow(`.menu a[href$="/delete"]`)
 	ann.follow("form button.send")
 	ann.until("a tombstone", `seq => document.querySelector('#m-' + seq + ' .tombstone')`, first)
 	if got := stored(t, p, "garden"); len(got) != 131 || got[0].Body != tombstone {

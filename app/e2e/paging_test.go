@@ -126,9 +126,8 @@ func TestAPermalinkShowsTheMessageInItsContext(t *testing.T) {
 	ann.isWindow("parlor")
 
 	// Its link can be copied, and leads here again.
-	ann.must(ann.find("#m-" + formatInt(seq)).Hover())
-	ann.click("#m-" + formatInt(seq) + " .tools .copy")
-	ann.until("copied", `() => document.querySelector('.copied')`)
+	ann.menu(seq, ".copy")
+	ann.until("copied", `() => document.querySelector('#announce').innerText === 'Link copied'`)
 	link := ann.eval(`() => navigator.clipboard.readText()`)
 	if want := p.url("/rooms/parlor/messages/" + formatInt(seq) + "#m-" + formatInt(seq)); link != want {
 		t.Errorf("copied %q, want %q", link, want)
@@ -150,8 +149,7 @@ func TestALinkThatCannotBeCopiedIsFollowed(t *testing.T) {
 	ann := guest(t, p, "Ann")
 	_, err := ann.page.Eval(`() => { navigator.clipboard.writeText = () => Promise.reject(new Error('forbidden')) }`)
 	ann.must(err)
-	ann.must(ann.find("#m-" + formatInt(seq)).Hover())
-	ann.click("#m-" + formatInt(seq) + " .tools .copy")
+	ann.menu(seq, ".copy")
 	ann.until("the address has it", `seq => location.pathname.endsWith('/messages/' + seq)`, seq)
 }
 

@@ -159,6 +159,8 @@ var reasons = map[string]Text{
 	"not-an-emoji":      text("That is not one emoji. Pick one from the list, or type a single one.", "那不是一个表情。请从列表里选一个，或者只输入一个表情。"),
 	"too-many-emoji":    text("This message has %d different emoji already. Add to one of those.", "这条消息已有 %d 种表情，请从其中选一个。"),
 	"reaction-too-late": text("That message has been deleted, so there is nothing left to react to.", "这条消息已经删除，没法再回应了。"),
+	"too-many-pins":     text("This room has %d pinned messages already. Unpin one that is no longer needed, then pin this one.", "这个房间已有 %d 条置顶消息。先取消一条不再需要的，再置顶这条。"),
+	"too-many-saved":    text("You keep %d messages already. Take one off your list, then save this one.", "你已经收藏了 %d 条消息。先取消一条，再收藏这条。"),
 
 	"nonce-malformed":  text("This form came back damaged. Reload the page and send it again.", "表单在途中损坏了。请刷新页面后重新发送。"),
 	"nonce-reused":     text("This form has already sent another message. Your text is kept; send it once more.", "这个表单已经发过另一条消息。你写的内容还在，请再发一次。"),
