@@ -38,6 +38,7 @@ type Server struct {
 	presence *presence.Presence
 	hall     *hall
 	newest   *newest
+	members  *members
 	sessions *scs.SessionManager
 	streams  *streams
 	limits   *limits
@@ -62,6 +63,7 @@ func New(ctx context.Context, cfg Config, databaseURL string, store *db.Store, l
 	s.writers = live.NewWriters(s.beat, s.metrics.Delivered)
 	s.hall = newHall(s)
 	s.newest = newNewest(s)
+	s.members = newMembers(s)
 	s.putAway(false)
 	s.presence = presence.New(s.now, s.hall.peopleChanged)
 	s.sessions = newSessions(cfg, store, s)
@@ -83,6 +85,7 @@ func New(ctx context.Context, cfg Config, databaseURL string, store *db.Store, l
 	s.handler = s.chain(s.routes())
 	go s.ready.watch(ctx)
 	go s.hall.run(ctx)
+	go s.members.run(ctx)
 	go s.sweep(ctx)
 	go func() {
 		if err := store.Watch(ctx, s.databaseAway); err != nil {
@@ -103,6 +106,7 @@ func (s *Server) restored() {
 	s.hub.Restart()
 	s.newest.restart()
 	s.hall.restart()
+	s.members.distrust()
 }
 
 // handler answers a request or says why not; fail turns the error into an
@@ -141,9 +145,23 @@ func (s *Server) routes() *http.ServeMux {
 	page("POST /rooms/{slug}/messages/{seq}/delete", s.postMessageDelete)
 	mux.Handle("POST /rooms/{slug}/typing", known(s.postTyping, ignoreAway))
 
+	// What only the one who asks sees of a room. Pages tell much of it by
+	// themselves, and nobody misses it while the database is away.
+	quietly := func(pattern string, h handler) { mux.Handle(pattern, known(s.quiet(h), ignoreAway)) }
+	quietly("POST /rooms/{slug}/read", s.postRead)
+	quietly("POST /rooms/{slug}/draft", s.postDraft)
+	quietly("POST /presence", s.postPresence)
+	quietly("GET /rooms/{slug}/since", s.getSince)
+	page("POST /rooms/{slug}/unread", s.postUnread)
+	page("GET /rooms/{slug}/unread", s.getUnread)
+	page("POST /rooms/{slug}/level", s.postLevel)
+	page("GET /inbox", s.getInbox)
+	page("POST /session/status", s.postStatus)
+
 	// Streams read the session once and hold nothing of it.
 	mux.Handle("GET /stream", s.answer(s.getLobbyStream))
 	mux.Handle("GET /rooms/{slug}/stream", s.answer(s.getRoomStream))
+	mux.Handle("GET /inbox/stream", s.answer(s.getInboxStream))
 
 	// These need no session at all.
 	mux.Handle("GET /people/{id}/own.css", s.answer(s.getOwnCSS))
@@ -176,6 +194,7 @@ func (s *Server) sweep(ctx context.Context) {
 			s.hub.Sweep(s.now())
 			s.limits.sweep(s.now())
 			s.newest.sweep(s.now())
+			s.members.sweep()
 		case <-sessions.C:
 			s.sweepSessions(ctx, s.streams.names())
 		case <-expired.C:

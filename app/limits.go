@@ -16,6 +16,7 @@ type limits struct {
 	addrPosts buckets[netip.Addr]
 	names     buckets[netip.Addr]
 	typing    buckets[int64]
+	notes     buckets[int64]
 }
 
 // buckets holds a token bucket per key, for keys that were seen lately.
@@ -57,6 +58,7 @@ func newLimits(cfg Config) *limits {
 		addrPosts: newBuckets[netip.Addr](cfg.PostsPerSecond*10, cfg.PostsBurst*10),
 		names:     newBuckets[netip.Addr](float64(cfg.NicknamesPerHour)/3600, max(cfg.NicknamesPerHour, 1)),
 		typing:    newBuckets[int64](1, 3),
+		notes:     newBuckets[int64](10, 40), // by the pages of one person, several at once
 	}
 }
 
@@ -80,6 +82,13 @@ func (l *limits) mayType(personID int64, now time.Time) bool {
 	return l.typing.allow(personID, now)
 }
 
+// mayNote bounds read marks, drafts and other things that only the person sees.
+func (l *limits) mayNote(personID int64, now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.notes.allow(personID, now)
+}
+
 func (l *limits) sweep(now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -87,4 +96,5 @@ func (l *limits) sweep(now time.Time) {
 	l.addrPosts.sweep(now)
 	l.names.sweep(now)
 	l.typing.sweep(now)
+	l.notes.sweep(now)
 }

@@ -33,7 +33,7 @@ func (s *Server) postMessage(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	said, err := s.say(r, room, me)
+	said, post, err := s.say(r, room, me)
 	var refusal *chat.Error
 	if errors.As(err, &refusal) && !wantsJSON(r) {
 		// Without script: the room again, with the text and what is wrong.
@@ -58,30 +58,37 @@ func (s *Server) postMessage(w http.ResponseWriter, r *http.Request) error {
 	// The answer goes first: a page that knows the message's number takes its
 	// "sending" line away in the moment in which the message appears.
 	_ = http.NewResponseController(w).Flush()
+	s.members.said(room.ID, me.ID)
 	s.bus.Wake(room.ID, said.Rev)
+	s.seen(me.ID)
+	if post.Calls() {
+		s.tellCalled(r.Context(), room.ID, said.Seq)
+	}
 	if s.presence.Typed(room.ID, me) {
 		s.tellTyping(typist{Room: room.ID, Person: me, Stopped: true})
 	}
 	return nil
 }
 
-func (s *Server) say(r *http.Request, room chat.Room, me chat.Person) (db.Said, error) {
+func (s *Server) say(r *http.Request, room chat.Room, me chat.Person) (db.Said, db.Post, error) {
 	typed, err := chat.ParseBody(r.PostForm.Get("body"), s.cfg.Limits)
 	if err != nil {
-		return db.Said{}, err
+		return db.Said{}, db.Post{}, err
 	}
 	nonce, err := chat.ParseNonce(r.PostForm.Get("nonce"))
 	if err != nil {
-		return db.Said{}, err
+		return db.Said{}, db.Post{}, err
 	}
 	if err := s.mayPost(r, me); err != nil {
-		return db.Said{}, err
+		return db.Said{}, db.Post{}, err
 	}
 	text, err := s.textOf(r.Context(), room, typed)
 	if err != nil {
-		return db.Said{}, err
+		return db.Said{}, db.Post{}, err
 	}
-	return s.store.Say(r.Context(), room.ID, db.Post{AuthorID: me.ID, Nonce: nonce, Text: text, Typed: typed})
+	post := db.Post{AuthorID: me.ID, Nonce: nonce, Text: text, Typed: typed}
+	said, err := s.store.Say(r.Context(), room.ID, post)
+	return said, post, err
 }
 
 // textOf makes a text ready to be stored: the one place that knows what people
@@ -201,6 +208,7 @@ func (s *Server) postMessageEdit(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	}
 	s.changed(w, r, room, seq, rev)
+	s.tellCalled(r.Context(), room.ID, seq)
 	return nil
 }
 
@@ -250,11 +258,16 @@ func (s *Server) postMessageDelete(w http.ResponseWriter, r *http.Request) error
 	if err := s.mayPost(r, me); err != nil {
 		return err
 	}
+	called, err := s.store.Called(r.Context(), room.ID, seq)
+	if err != nil {
+		return err
+	}
 	rev, err := s.store.Delete(r.Context(), room.ID, seq, me.ID)
 	if err != nil {
 		return err
 	}
 	s.changed(w, r, room, seq, rev)
+	s.members.tell(called...)
 	return nil
 }
 

@@ -92,6 +92,7 @@ type Store struct {
 	newest, before, after, around                     *sqlx.Stmt
 	visit, findSession, roomSince                     *sqlx.Stmt
 	message, nextRev, edit, remove                    *sqlx.Stmt
+	memberships, read, clearDrafts                    *sqlx.Stmt
 }
 
 // Options for Open; the zero value is good for production.
@@ -140,6 +141,7 @@ func Open(ctx context.Context, url string, opt Options) (*Store, error) {
 		{&s.newest, newestSQL}, {&s.before, beforeSQL}, {&s.after, afterSQL}, {&s.around, aroundSQL},
 		{&s.visit, visitSQL}, {&s.findSession, findSessionSQL}, {&s.roomSince, roomSinceSQL},
 		{&s.message, messageSQL}, {&s.nextRev, nextRevSQL}, {&s.edit, editSQL}, {&s.remove, removeSQL},
+		{&s.memberships, membershipsSQL}, {&s.read, readSQL}, {&s.clearDrafts, clearDraftsSQL},
 	} {
 		if *p.into, err = conn.PreparexContext(ctx, p.sql); err != nil {
 			conn.Close()

@@ -188,7 +188,8 @@ if (form) {
     $('#log.tail') ? $('#scroll').scrollTop = 0 : $('.pill').click()
   })
   text.addEventListener('input', () => sessionStorage.setItem(draftKey, text.value))
-  text.value ||= sessionStorage.getItem(draftKey) ?? ''
+  // What stands there comes from the server; what it does not have yet is newer.
+  text.value = sessionStorage.getItem(draftKey) || text.value
   addEventListener('online', () => wake())
   addEventListener('stored', () => wake()) // the database is back (views/page.templ)
   showOutbox(); pump()

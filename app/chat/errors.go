@@ -46,6 +46,9 @@ const (
 	MessageDeleted      Reason = "message-deleted"
 	EditConflict        Reason = "edit-conflict"
 
+	LevelUnknown  Reason = "level-unknown"
+	StatusTooLong Reason = "status-too-long" // most characters
+
 	NonceMalformed  Reason = "nonce-malformed"
 	NonceReused     Reason = "nonce-reused"
 	CursorMalformed Reason = "cursor-malformed"

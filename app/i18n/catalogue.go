@@ -158,6 +158,9 @@ var reasons = map[string]Text{
 	"edit-conflict":          text("The message was changed meanwhile, in another tab or on another device. Compare the two texts, and save again what you want to keep.", "这条消息刚才在别的标签页或设备上改过。请比较两个版本，再保存想要的那个。"),
 	"message-deleted":        text("That message has been deleted and can't be changed. You can say it anew.", "这条消息已经删除，不能再改。可以重新说一次。"),
 
+	"level-unknown":   text("There is no such setting. Choose one of those that are offered.", "没有这个选项。请从列出的里面选一个。"),
+	"status-too-long": text("That status is too long. Make it %d characters at most.", "状态太长了，最多 %d 个字符。"),
+
 	"nonce-malformed":  text("This form came back damaged. Reload the page and send it again.", "表单在途中损坏了。请刷新页面后重新发送。"),
 	"nonce-reused":     text("This form has already sent another message. Your text is kept; send it once more.", "这个表单已经发过另一条消息。你写的内容还在，请再发一次。"),
 	"cursor-malformed": text("That place in the conversation can't be read. Open the room again.", "看不懂这个阅读位置。请重新打开房间。"),

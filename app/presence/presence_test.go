@@ -89,10 +89,10 @@ func TestWhoLeavesIsGoneAfterTheGrace(t *testing.T) {
 
 func TestPeopleOfASilentNodeAreGone(t *testing.T) {
 	c := newClocked()
-	c.Elsewhere("two", 7, ann)
+	c.Elsewhere("two", 7, ann, 0)
 	c.pass(presence.Silence - time.Second)
 	expect(t, c.Here(7), "Ann")
-	c.Elsewhere("two", 7, ann)
+	c.Elsewhere("two", 7, ann, 0)
 	c.pass(presence.Silence - time.Second)
 	expect(t, c.Here(7), "Ann")
 	c.pass(time.Second)
@@ -136,7 +136,7 @@ func TestOldNicknameDoesNotComeBack(t *testing.T) {
 	c := newClocked()
 	c.Arrive(7, ann)
 	c.Renamed(anna)
-	c.Elsewhere("two", 7, ann)
+	c.Elsewhere("two", 7, ann, 0)
 	c.Arrive(7, ann)
 	c.Types(7, ann)
 	expect(t, c.Here(7), "Anna")
@@ -145,13 +145,13 @@ func TestOldNicknameDoesNotComeBack(t *testing.T) {
 	expect(t, c.Here(8), "Anna")
 	c.Renamed(hanna)
 	c.Renamed(anna)
-	c.Elsewhere("two", 7, anna)
+	c.Elsewhere("two", 7, anna, 0)
 	expect(t, c.Here(7), "Hanna")
 	// A node that missed the word of it learns it from those that did not.
 	d := newClocked()
 	d.Arrive(7, ann)
 	before := d.changes
-	d.Elsewhere("one", 7, hanna)
+	d.Elsewhere("one", 7, hanna, 0)
 	expect(t, d.Here(7), "Hanna")
 	if d.changes == before {
 		t.Error("nobody was told")
@@ -163,9 +163,9 @@ func TestOldNicknameDoesNotComeBack(t *testing.T) {
 
 func TestWhoLeavesOneNodeMayBeOnAnother(t *testing.T) {
 	c := newClocked()
-	c.Elsewhere("two", 7, ann)
-	c.Elsewhere("three", 7, ann)
-	c.Elsewhere("two", 7, bob)
+	c.Elsewhere("two", 7, ann, 0)
+	c.Elsewhere("three", 7, ann, 0)
+	c.Elsewhere("two", 7, bob, 0)
 	c.Left("two", 7, ann.ID)
 	c.Left("two", 7, bob.ID)
 	c.Left("two", 7, 99)
@@ -180,13 +180,13 @@ func TestWhoLeavesOneNodeMayBeOnAnother(t *testing.T) {
 
 func TestPeopleOfAStoppedNodeHaveTheGrace(t *testing.T) {
 	c := newClocked()
-	c.Elsewhere("two", 7, ann)
-	c.Elsewhere("two", 7, bob)
+	c.Elsewhere("two", 7, ann, 0)
+	c.Elsewhere("two", 7, bob, 0)
 	before := c.changes
 	c.Gone("two")
 	expect(t, c.Here(7), "Ann", "bob")
 	c.pass(presence.Grace - time.Second)
-	c.Elsewhere("three", 7, ann) // she is back
+	c.Elsewhere("three", 7, ann, 0) // she is back
 	c.pass(time.Second)
 	expect(t, c.Here(7), "Ann")
 	if c.changes != before+1 {
@@ -225,7 +225,7 @@ func TestListStaysInOrder(t *testing.T) {
 		case 0, 1:
 			c.Arrive(7, person)
 		case 2:
-			c.Elsewhere("two", 7, person)
+			c.Elsewhere("two", 7, person, 0)
 		case 3:
 			c.Renamed(person)
 		default:
