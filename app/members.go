@@ -309,12 +309,14 @@ func (m *members) heard(data []byte) error {
 	return err
 }
 
-// tellCalled tells those whom a message calls. It is told after the message
-// itself; when that fails, the sweep finds it.
-func (s *Server) tellCalled(ctx context.Context, roomID, seq int64) {
+// tellCalled tells those whom a message calls, and those whom it called before.
+// Who is not found now finds out by the sweep.
+func (s *Server) tellCalled(ctx context.Context, roomID, seq int64, before ...int64) {
 	people, err := s.store.Called(ctx, roomID, seq)
 	if err != nil {
 		s.log.Warn("who is called will find out a little later", "err", err)
 	}
-	s.members.tell(people...)
+	people = append(people, before...)
+	slices.Sort(people)
+	s.members.tell(slices.Compact(people)...)
 }

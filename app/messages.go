@@ -191,6 +191,10 @@ func (s *Server) postMessageEdit(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	called, err := s.store.Called(r.Context(), room.ID, seq)
+	if err != nil {
+		return err
+	}
 	rev, err := s.edit(r, room, seq, me)
 	if err != nil {
 		refusal := s.refusalOf(r, err)
@@ -208,7 +212,7 @@ func (s *Server) postMessageEdit(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	}
 	s.changed(w, r, room, seq, rev)
-	s.tellCalled(r.Context(), room.ID, seq)
+	s.tellCalled(r.Context(), room.ID, seq, called...)
 	return nil
 }
 

@@ -57,7 +57,8 @@ type Viewer struct {
 
 // ViewerOf makes a Viewer of a person.
 func ViewerOf(p chat.Person) *Viewer {
-	return &Viewer{ID: id(p.ID), Nickname: p.Nickname, Initial: p.Initial(), Hue: hue(p)}
+	v := &Viewer{ID: id(p.ID), Nickname: p.Nickname, Initial: p.Initial(), Hue: hue(p)}
+	return v.In(chat.Membership{})
 }
 
 // In is the viewer in a room.
