@@ -39,13 +39,24 @@ func CallSignals(l i18n.Lang, c chat.Call) map[string]any {
 }
 
 // mySignals are what the expressions below begin with. They stand before
-// everything that uses them. The person's part is JSON already.
-func mySignals(p Page, roomID int64) string {
-	me := "{}"
-	if p.Me != nil && roomID != 0 {
-		me = fmt.Sprintf(`{"r%d":%s}`, roomID, p.Me.Member)
+// everything that uses them. Every room that is listed has a place, since to
+// read one that is missing makes it, and has all that read any read it again.
+// The person's part of the room of the page is JSON already.
+func mySignals(p Page, rooms []LobbyRoom, roomID int64) string {
+	var me strings.Builder
+	for _, r := range rooms {
+		if r.ID != roomID {
+			fmt.Fprintf(&me, `"r%d":"",`, r.ID)
+		}
 	}
-	return `{"_me":` + me + `,"_calls":0,"_call":{"key":""}}`
+	if roomID != 0 {
+		mine := `""`
+		if p.Me != nil {
+			mine = p.Me.Member
+		}
+		fmt.Fprintf(&me, `"r%d":%s`, roomID, mine)
+	}
+	return `{"_me":{` + strings.TrimSuffix(me.String(), ",") + `},"_calls":0,"_call":{"key":""}}`
 }
 
 // unreadText is the number beside a room in a list: how many messages came

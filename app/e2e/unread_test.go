@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"testing"
 
+	"github.com/go-rod/rod"
 	"github.com/go-rod/rod/lib/input"
 	"github.com/go-rod/rod/lib/proto"
 
@@ -18,6 +19,14 @@ const (
 	number = `() => document.querySelector('#hall-1 .unread, #card-1 .unread').textContent`
 	mark   = `() => document.querySelector('#log .said[data-new]')?.closest('article').querySelector('.body').innerText.trim() ?? ''`
 )
+
+// turnTo brings another tab to the front.
+func (v *person) turnTo(page *rod.Page) {
+	v.t.Helper()
+	_, err := page.Activate()
+	v.must(err)
+	v.page = page
+}
 
 // stir moves the mouse: a sign of somebody.
 func (v *person) stir() {
@@ -55,15 +64,15 @@ func TestUnreadIsCountedMarkedAndRead(t *testing.T) {
 	bob.shows("the number", number, "")
 
 	// Bob looks elsewhere. Who comes and goes does not count, messages do.
-	bob.page = room
+	bob.turnTo(room)
 	bob.hide(true)
 	guest(t, p, "Carol")
 	for i := range 3 {
 		ann.say("parlor", fmt.Sprint("new ", i))
 	}
-	bob.page = lobby
+	bob.turnTo(lobby)
 	bob.shows("the number in the lobby", number, "3")
-	bob.page = room
+	bob.turnTo(room)
 	bob.shows("the number in the hall", number, "3")
 	bob.until("the title counts", `() => document.title === '(3) Parlor · Parlor'`)
 	bob.until("the icon has a dot", `() => document.querySelector('link[rel=icon]').href.includes('favicon-new')`)
@@ -75,9 +84,9 @@ func TestUnreadIsCountedMarkedAndRead(t *testing.T) {
 	bob.shows("the divider is above", mark, "new 0")
 	bob.stir()
 	bob.shows("the number", number, "")
-	bob.page = lobby
+	bob.turnTo(lobby)
 	bob.shows("the number in the lobby", number, "")
-	bob.page = room
+	bob.turnTo(room)
 	bob.until("the title is plain", `() => document.title === 'Parlor · Parlor'`)
 	bob.shows("the divider is still above", mark, "new 0")
 	ann.say("parlor", "while he reads")
@@ -106,7 +115,7 @@ func TestMarkUnreadFromHereHoldsUntilOneComesBack(t *testing.T) {
 	first := bob.page
 	second := bob.open("/rooms/parlor")
 	bob.stir()
-	bob.page = first
+	bob.turnTo(first)
 	bob.until("the page knows that it is read", `() => document.querySelector('[data-attr\\:data-mark]').dataset.mark === '-1'`)
 	_, err := bob.page.Eval(`() => document.querySelectorAll('#log .unread-from button')[1].click()`)
 	bob.must(err)
@@ -114,9 +123,9 @@ func TestMarkUnreadFromHereHoldsUntilOneComesBack(t *testing.T) {
 		bob.shows("the number", number, "3")
 		bob.shows("the divider is above", mark, "message 1")
 		bob.stir()
-		bob.page = second
+		bob.turnTo(second)
 	}
-	bob.page = first
+	bob.turnTo(first)
 	ann.say("parlor", "one more")
 	bob.shows("nothing is read by that", number, "4")
 	bob.hide(true)
@@ -167,12 +176,12 @@ func TestDraftFollowsToAnotherDevice(t *testing.T) {
 	desk := ann.page
 	phone := ann.open("/rooms/parlor")
 	typed := `() => document.querySelector('#message').value`
-	ann.page = desk
+	ann.turnTo(desk)
 	ann.fill("#message", "half a thought")
-	ann.page = phone
+	ann.turnTo(phone)
 	ann.shows("what was typed on the desk", typed, "half a thought")
 	ann.fill("#message", ", and more")
-	ann.page = desk
+	ann.turnTo(desk)
 	ann.shows("what was typed on the phone", typed, "half a thought, and more")
 	ann.until("the tab has nothing to remember", `() => !Object.keys(sessionStorage).some(k => k.startsWith('draft/'))`)
 	_, err := ann.page.Eval(`() => { window.beforeReload = true }`)
@@ -184,7 +193,7 @@ func TestDraftFollowsToAnotherDevice(t *testing.T) {
 	ann.press(input.Enter)
 	ann.sees("half a thought, and more")
 	ann.shows("sent", typed, "")
-	ann.page = phone
+	ann.turnTo(phone)
 	ann.shows("sent on the other device", typed, "")
 	ann.open("/rooms/parlor")
 	ann.shows("sent for good", typed, "")
@@ -225,7 +234,7 @@ func TestCallRingsOnceWhereItWasAskedFor(t *testing.T) {
 	second := bob.open("/")
 	_, err = bob.page.Eval(stub)
 	bob.must(err)
-	bob.page = first
+	bob.turnTo(first)
 	_, err = bob.page.Eval(stub)
 	bob.must(err)
 	bob.hide(true)
@@ -245,13 +254,13 @@ func TestCallRingsOnceWhereItWasAskedFor(t *testing.T) {
 	_, err = bob.page.Eval(`() => { const s = document.querySelector('#ring'); s.value = 'sound'; s.dispatchEvent(new Event('change', {bubbles: true})) }`)
 	bob.must(err)
 	bob.shows("rung for a try", rung, "sound")
-	bob.page = second
+	bob.turnTo(second)
 	bob.hide(true)
 	call("listen")
 	save()
 	bob.until("the inbox counts", `() => document.querySelector('.inbox .calls').textContent === '2'`)
 	both := bob.eval(rung)
-	bob.page = first
+	bob.turnTo(first)
 	bob.until("the inbox counts", `() => document.querySelector('.inbox .calls').textContent === '2'`)
 	both += bob.eval(rung)
 	if both != "soundAnn · Parlor: listen, sound" && both != "Ann · Parlor: listen, soundsound" && both != "sound, Ann · Parlor: listen, sound" {
@@ -260,7 +269,7 @@ func TestCallRingsOnceWhereItWasAskedFor(t *testing.T) {
 
 	// The inbox shows it, and learns at once that another came.
 	bob.hide(false)
-	bob.page = second
+	bob.turnTo(second)
 	bob.goTo("/inbox")
 	bob.until("two calls", `() => document.querySelectorAll('#inbox li .new-call').length === 2`)
 	call("a third")
@@ -277,7 +286,7 @@ func TestLevelsOfARoom(t *testing.T) {
 	bob.stir()
 	room := bob.page
 	lobby := bob.open("/")
-	bob.page = room
+	bob.turnTo(room)
 	bob.hide(true)
 	ann.say("parlor", "two")
 	bob.shows("the number", number, "1")
@@ -291,11 +300,11 @@ func TestLevelsOfARoom(t *testing.T) {
 	bob.shows("the number", number, "")
 	bob.until("the title is plain", `() => document.title === 'Parlor · Parlor'`)
 	set("hidden")
-	bob.page = lobby
+	bob.turnTo(lobby)
 	bob.until("not listed", `() => !document.querySelector('#card-1').checkVisibility()`)
-	bob.page = room
+	bob.turnTo(room)
 	set("all")
 	bob.shows("the number", number, "1")
-	bob.page = lobby
+	bob.turnTo(lobby)
 	bob.until("listed", `() => document.querySelector('#card-1').checkVisibility()`)
 }
