@@ -159,16 +159,19 @@ const showCount = `const n = $m.l == 'all' && Math.max(0, $_said - $m.o) || $m.c
 	el.wait = setTimeout(() => { document.title = title; document.querySelector('link[rel=icon]').setAttribute('href', icon) }, 300)`
 
 // onCall tells of a call by the system when no tab is looked at and the room's
-// bell was set to it in this browser (see bell). All tabs hear of it; the first
-// to write it down tells.
+// bell was set to it in this browser (see setBell). All tabs hear of it, and
+// each that is the first as far as it knows writes its name down; of several
+// the last one's stays, and that tab tells.
 const onCall = `$_call.key && @peek(() => {
-	const call = $_call, wish = localStorage['bell/' + call.room];
-	if (localStorage.called === call.key) return;
-	localStorage.called = call.key;
+	const call = $_call, wish = localStorage['bell/' + call.room], mine = call.key + ' ' + $tab;
+	if (localStorage.called?.startsWith(call.key + ' ')) return;
+	localStorage.called = mine;
 	if (!document.hidden || !wish) return;
-	const note = new Notification(call.title, {body: call.body, tag: call.key, icon: el.dataset.icon, silent: true});
-	note.onclick = () => { window.focus(); location.href = call.url; note.close() };
-	wish === 'sound' && dispatchEvent(new Event('ring')) })`
+	setTimeout(() => {
+		if (localStorage.called !== mine) return;
+		const note = new Notification(call.title, {body: call.body, tag: call.key, icon: el.dataset.icon, silent: true});
+		note.onclick = () => { window.focus(); location.href = call.url; note.close() };
+		wish === 'sound' && dispatchEvent(new Event('ring')) }, 500) })`
 
 // saveDraft has the server keep what is in the composer. What was sent and is
 // not stored yet stays the draft.
