@@ -2,7 +2,7 @@
 // divider above the first unread message and the way to it, and a sound for
 // calls. What decides about both is in views/unread.go.
 
-const since = document.querySelector('#since')
+const since = document.querySelector('#catch-up')
 let passed // the mark whose divider was in sight
 
 const sight = new IntersectionObserver(([entry]) => {

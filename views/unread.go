@@ -142,13 +142,13 @@ const onArrive = `$_arrive; @peek(() => {
 	$_held = false;
 	$_new = Math.max(0, $_said - $m.o) || 0;
 	$_mark = $_new ? $m.s : -1;
-	document.querySelector('#since > span').textContent = el.dataset.new.replace('%d', $_new);
+	document.querySelector('#catch-up > span').textContent = el.dataset.new.replace('%d', $_new);
 	$_new && @get(el.dataset.since, {filterSignals: {include: /^$/}, requestCancellation: 'disabled', ` + quietPost + ` })`
 
 // onSetBack shows the divider where somebody set the mark back to, in any tab.
 const onSetBack = `const turn = $m.t ?? 0, mark = $m.s, from = $m.o; @peek(() => {
 	turn > $_turn && ($_held = $_turn >= 0, $_new = Math.max(0, $_said - from), $_mark = mark,
-		document.querySelector('#since > span').textContent = el.dataset.new.replace('%d', $_new));
+		document.querySelector('#catch-up > span').textContent = el.dataset.new.replace('%d', $_new));
 	$_turn = Math.max(turn, $_turn) })`
 
 // showCount writes how much is unread into title and icon. It waits for a

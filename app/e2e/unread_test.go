@@ -147,10 +147,10 @@ func TestJumpToFirstUnread(t *testing.T) {
 	}
 	bob.goTo("/rooms/parlor")
 	bob.shows("the divider is above", mark, "message 00")
-	bob.until("a way up", `() => document.querySelector('#since.shown')?.innerText.includes('30 new')`)
-	bob.click("#since")
+	bob.until("a way up", `() => document.querySelector('#catch-up.shown')?.innerText.includes('30 new')`)
+	bob.click("#catch-up")
 	bob.until("there it is", `() => { const r = document.querySelector('#log .said[data-new]').getBoundingClientRect(); return r.top > 0 && r.bottom < innerHeight }`)
-	bob.until("no way up any more", `() => !document.querySelector('#since.shown')`)
+	bob.until("no way up any more", `() => !document.querySelector('#catch-up.shown')`)
 
 	// On a page further back.
 	_, err := bob.page.Eval(`() => { document.querySelector('#scroll').scrollTop = 0 }`)
@@ -162,8 +162,8 @@ func TestJumpToFirstUnread(t *testing.T) {
 		ann.say("parlor", fmt.Sprintf("more %02d", i))
 	}
 	bob.goTo("/rooms/parlor")
-	bob.until("a way up", `() => document.querySelector('#since.shown')?.innerText.includes('70 new')`)
-	bob.click("#since")
+	bob.until("a way up", `() => document.querySelector('#catch-up.shown')?.innerText.includes('70 new')`)
+	bob.click("#catch-up")
 	bob.until("the page with the first one", `() => location.search.startsWith('?after=')`)
 	bob.shows("the divider is above", mark, "more 00")
 }
