@@ -281,7 +281,7 @@ func LobbyPage(p Page, rooms []LobbyRoom, nickname Field) templ.Component {
 			}
 			return nil
 		})
-		templ_7745c5c3_Err = layout(p, "Parlor", "lobby-page", "room.js", "unread.js").Render(templ.WithChildren(ctx, templ_7745c5c3_Var2), templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = layout(p, "Parlor", "lobby-page", "room.js").Render(templ.WithChildren(ctx, templ_7745c5c3_Var2), templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

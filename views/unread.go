@@ -173,6 +173,15 @@ const onCall = `$_call.key && @peek(() => {
 		note.onclick = () => { window.focus(); location.href = call.url; note.close() };
 		wish === 'sound' && dispatchEvent(new Event('ring')) }, 500) })`
 
+// ring is a short tone that fades (Web Audio API).
+const ring = `const audio = new AudioContext(), tone = audio.createOscillator(), volume = audio.createGain();
+	tone.frequency.value = 660;
+	tone.connect(volume).connect(audio.destination);
+	volume.gain.setValueAtTime(.2, 0);
+	volume.gain.exponentialRampToValueAtTime(.001, .6);
+	tone.start();
+	tone.stop(.6)`
+
 // saveDraft has the server keep what is in the composer. What was sent and is
 // not stored yet stays the draft.
 const saveDraft = `const text = document.getElementById('message');
