@@ -24,4 +24,7 @@ function show() {
   since.classList.toggle('shown', first === null)
   if (first && passed !== mark) sight.observe(first)
 }
-if (since) new MutationObserver(show).observe(since.parentNode, {subtree: true, childList: true, attributeFilter: ['data-mark']})
+if (since) {
+  new MutationObserver(show).observe(since.parentNode, {subtree: true, childList: true, attributeFilter: ['data-mark']})
+  show()
+}

@@ -118,13 +118,13 @@ func TestMarkUnreadFromHereHoldsUntilOneComesBack(t *testing.T) {
 	bob.until("the page knows that it is read", `() => document.querySelector('[data-attr\\:data-mark]').dataset.mark === '-1'`)
 	_, err := bob.page.Eval(`() => document.querySelectorAll('#log .unread-from button')[1].click()`)
 	bob.must(err)
-	for range 2 {
-		bob.shows("the number", number, "3")
-		bob.shows("the divider is above", mark, "message 1")
-		bob.stir()
-		bob.turnTo(second)
-	}
-	bob.turnTo(first)
+	bob.shows("the number", number, "3")
+	bob.shows("the divider is above", mark, "message 1")
+	bob.stir()
+	bob.page = second // in the background: to turn to it would be to come back
+	bob.shows("the number", number, "3")
+	bob.shows("the divider is above", mark, "message 1")
+	bob.page = first
 	ann.say("parlor", "one more")
 	bob.shows("nothing is read by that", number, "4")
 	bob.hide(true)
