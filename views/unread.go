@@ -138,11 +138,14 @@ const onSign = `$_sign && @peek(() => {
 		($_shown = $cursor, @post(el.dataset.read, {payload: {cursor: $cursor, turn: $_turn}, ` + quietPost + `) })`
 
 // onArrive fixes the divider, and asks what happened meanwhile if anything did.
+// The page to which the catch-up line leads has divider and number in its
+// address: on the way there everything may have been read.
 const onArrive = `$_arrive; @peek(() => {
 	$_held = false;
 	$_new = Math.max(0, $_said - $m.o) || 0;
-	$_mark = $_new ? $m.s : -1;
-	document.querySelector('#catch-up > span').textContent = el.dataset.new.replace('%d', $_new);
+	const from = new URLSearchParams($_arrive ? '' : location.search), number = $_new || +from.get('new');
+	$_mark = $_new ? $m.s : number ? +from.get('after') : -1;
+	document.querySelector('#catch-up > span').textContent = el.dataset.new.replace('%d', number);
 	$_new && @get(el.dataset.since, {filterSignals: {include: /^$/}, requestCancellation: 'disabled', ` + quietPost + ` })`
 
 // onSetBack shows the divider where somebody set the mark back to, in any tab.

@@ -551,7 +551,7 @@ func since(p RoomPage) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 36, "\" data-attr:data-mark=\"$_mark\" data-attr:href=\"el.dataset.room + '?after=' + $_mark + '#log'\" data-on:click=\"const first = document.querySelector('#log [data-new]'); first && (evt.preventDefault(), first.scrollIntoView({block: 'center'}))\"><span></span> <span aria-hidden=\"true\">↑</span></a><div hidden data-new=\"")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 36, "\" data-attr:data-mark=\"$_mark\" data-attr:href=\"el.dataset.room + '?after=' + $_mark + '&new=' + $_new + '#log'\" data-on:click=\"const first = document.querySelector('#log [data-new]'); first && (evt.preventDefault(), first.scrollIntoView({block: 'center'}))\"><span></span> <span aria-hidden=\"true\">↑</span></a><div hidden data-new=\"")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
