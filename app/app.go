@@ -40,6 +40,7 @@ type Server struct {
 	newest   *newest
 	nameKeys nameKeys
 	previews *previews
+	members  *members
 	sessions *scs.SessionManager
 	streams  *streams
 	limits   *limits
@@ -66,6 +67,7 @@ func New(ctx context.Context, cfg Config, databaseURL string, store *db.Store, l
 	s.hall = newHall(s)
 	s.newest = newNewest(s)
 	s.previews = newPreviews(s)
+	s.members = newMembers(s)
 	s.putAway(false)
 	s.presence = presence.New(s.now, s.hall.peopleChanged)
 	s.sessions = newSessions(cfg, store, s)
@@ -89,6 +91,7 @@ func New(ctx context.Context, cfg Config, databaseURL string, store *db.Store, l
 	s.handler = s.chain(s.routes())
 	go s.ready.watch(ctx)
 	go s.hall.run(ctx)
+	go s.members.run(ctx)
 	go s.sweep(ctx)
 	go s.keepSearchable(ctx)
 	go s.files.lookAfter(ctx)
@@ -115,6 +118,7 @@ func (s *Server) restored() {
 	s.newest.restart()
 	s.hall.restart()
 	s.files.ready.Store(false) // until looked at again
+	s.members.distrust()
 }
 
 // handler answers a request or says why not; fail turns the error into an
@@ -177,10 +181,23 @@ func (s *Server) routes() *http.ServeMux {
 
 	page("GET /search", s.getSearch)
 	page("POST /search/forget", s.postSearchForget)
+	// What only the one who asks sees of a room. Pages tell much of it by
+	// themselves, and nobody misses it while the database is away.
+	quietly := func(pattern string, h handler) { mux.Handle(pattern, known(s.quiet(h), ignoreAway)) }
+	quietly("POST /rooms/{slug}/read", s.postRead)
+	quietly("POST /rooms/{slug}/draft", s.postDraft)
+	quietly("POST /presence", s.postPresence)
+	quietly("GET /rooms/{slug}/since", s.getSince)
+	page("POST /rooms/{slug}/unread", s.postUnread)
+	page("GET /rooms/{slug}/unread", s.getUnread)
+	page("POST /rooms/{slug}/level", s.postLevel)
+	page("GET /inbox", s.getInbox)
+	page("POST /session/status", s.postStatus)
 
 	// Streams read the session once and hold nothing of it.
 	mux.Handle("GET /stream", s.answer(s.getLobbyStream))
 	mux.Handle("GET /rooms/{slug}/stream", s.answer(s.getRoomStream))
+	mux.Handle("GET /inbox/stream", s.answer(s.getInboxStream))
 
 	// These need no session at all.
 	mux.Handle("GET /previews/{id}/image", within(answerWithin, s.answer(s.getPreviewImage)))
@@ -214,6 +231,7 @@ func (s *Server) sweep(ctx context.Context) {
 			s.hub.Sweep(s.now())
 			s.limits.sweep(s.now())
 			s.newest.sweep(s.now())
+			s.members.sweep()
 		case <-sessions.C:
 			s.sweepSessions(ctx, s.streams.names())
 		case <-expired.C:

@@ -82,6 +82,7 @@ func (s *Server) known(next http.Handler, away handler) http.Handler {
 		}
 		if v.Person != nil {
 			ctx = context.WithValue(ctx, keyMe, v.Person)
+			ctx = context.WithValue(ctx, keyMember, v.Member)
 		}
 		next.ServeHTTP(w, r.WithContext(ctx))
 		return nil

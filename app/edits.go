@@ -113,11 +113,16 @@ func (s *Server) postMessageEdit(w http.ResponseWriter, r *http.Request) error {
 	}
 	room, m, err := s.editableOf(r)
 	var rev int64
+	var called []int64 // by the text so far
+	if err == nil {
+		called, err = s.store.Called(r.Context(), room.ID, m.Seq)
+	}
 	if err == nil {
 		rev, err = s.edit(r, room, m)
 	}
 	if err == nil {
 		s.changed(w, r, room, m.Seq, rev)
+		s.tellCalled(r.Context(), room.ID, m.Seq, called...)
 		return nil
 	}
 	var refusal *chat.Error
@@ -245,12 +250,17 @@ func (s *Server) postMessageDelete(w http.ResponseWriter, r *http.Request) error
 	if err := s.mayPost(r, me); err != nil {
 		return err
 	}
+	called, err := s.store.Called(r.Context(), room.ID, seq)
+	if err != nil {
+		return err
+	}
 	rev, err := s.store.Delete(r.Context(), room.ID, seq, me.ID)
 	if err != nil {
 		return err
 	}
 	s.files.clear()
 	s.changed(w, r, room, seq, rev)
+	s.members.tell(called...)
 	return nil
 }
 

@@ -164,8 +164,19 @@ func (h *hall) list(byName bool) []views.LobbyRoom {
 }
 
 func (h *hall) withPeople(g chat.Glance) views.LobbyRoom {
-	here := h.s.presence.Here(g.ID)
-	return views.LobbyRoom{Glance: g, Here: len(here), People: here[:min(len(here), 3)]}
+	r := views.LobbyRoom{Glance: g}
+	var away []chat.Person
+	for _, p := range h.s.presence.Here(g.ID) {
+		if p.Away {
+			away = append(away, p)
+		} else {
+			r.People = append(r.People, p)
+		}
+	}
+	r.Here, r.Away = len(r.People), len(away)
+	r.People = append(r.People, away...)
+	r.People = r.People[:min(len(r.People), 3)]
+	return r
 }
 
 // roomMoved notes that a room has a new number.

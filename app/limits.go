@@ -18,6 +18,7 @@ type limits struct {
 	typing    buckets[int64]
 	searches  buckets[netip.Addr]
 	files     buckets[int64]
+	notes     buckets[int64]
 }
 
 // buckets holds a token bucket per key, for keys that were seen lately.
@@ -61,6 +62,7 @@ func newLimits(cfg Config) *limits {
 		typing:    newBuckets[int64](1, 3),
 		searches:  newBuckets[netip.Addr](searchesPerSecond(cfg), 30),
 		files:     newBuckets[int64](cfg.PostsPerSecond, 2*cfg.FilesPerMessage),
+		notes:     newBuckets[int64](10, 40), // by the pages of one person, several at once
 	}
 }
 
@@ -105,6 +107,13 @@ func (l *limits) maySearch(addr netip.Addr, now time.Time) bool {
 	return l.searches.allow(addr, now)
 }
 
+// mayNote bounds read marks, drafts and other things that only the person sees.
+func (l *limits) mayNote(personID int64, now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.notes.allow(personID, now)
+}
+
 func (l *limits) sweep(now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -114,4 +123,5 @@ func (l *limits) sweep(now time.Time) {
 	l.typing.sweep(now)
 	l.searches.sweep(now)
 	l.files.sweep(now)
+	l.notes.sweep(now)
 }

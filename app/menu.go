@@ -39,6 +39,9 @@ func menuFor(l i18n.Lang, room chat.Room, m chat.Message, me *chat.Person, saved
 	} else {
 		add(views.Posts, "save", i18n.SaveForMe, "/save")
 	}
+	items = append(items, views.MenuItem{
+		Label: i18n.MarkUnread.In(l), Icon: "unread", URL: roomPath(room) + "/unread", Does: views.Posts, Seq: strconv.FormatInt(m.Seq, 10),
+	})
 	if m.MayChange(me.ID) == nil {
 		for _, v := range m.Previews {
 			add(views.Posts, "remove", i18n.RemovePreview, "/previews/"+strconv.FormatInt(v.ID, 10)+"/remove", v.Site)

@@ -32,7 +32,7 @@ func (s *Server) postMessage(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	said, to, err := db.Said{}, led{}, fileErr
+	said, to, err := uttered{}, led{}, fileErr
 	if err == nil {
 		said, to, err = s.say(w, r, room, me)
 	}
@@ -64,58 +64,70 @@ func (s *Server) postMessage(w http.ResponseWriter, r *http.Request) error {
 	// The answer goes first: a page that knows the message's number takes its
 	// "sending" line away in the moment in which the message appears.
 	_ = http.NewResponseController(w).Flush()
+	s.members.said(room.ID, me.ID)
 	s.bus.Wake(room.ID, said.Rev)
+	s.seen(me.ID)
+	if said.calls {
+		s.tellCalled(r.Context(), room.ID, said.Seq)
+	}
 	if s.presence.Typed(room.ID, me) {
 		s.tellTyping(typist{Room: room.ID, Person: me, Stopped: true})
 	}
 	return nil
 }
 
+// uttered is what was said.
+type uttered struct {
+	db.Said
+	calls bool // it may want somebody's attention
+}
+
 // say says what a form holds, or does what it commands: the one place in which
 // it is decided which of the two it is.
-func (s *Server) say(w http.ResponseWriter, r *http.Request, room chat.Room, me chat.Person) (db.Said, led, error) {
+func (s *Server) say(w http.ResponseWriter, r *http.Request, room chat.Room, me chat.Person) (uttered, led, error) {
 	typed, err := chat.ParseBody(r.PostForm.Get("body"), s.cfg.Limits)
 	if len(r.PostForm["file"]) > 0 && chat.IsReason(err, chat.MessageEmpty) {
 		err = nil // the files say it
 	}
 	if err != nil {
-		return db.Said{}, led{}, err
+		return uttered{}, led{}, err
 	}
 	command, err := chat.ParseCommand(typed)
 	if err != nil {
-		return db.Said{}, led{}, err
+		return uttered{}, led{}, err
 	}
 	nonce, err := chat.ParseNonce(r.PostForm.Get("nonce"))
 	if err != nil {
-		return db.Said{}, led{}, err
+		return uttered{}, led{}, err
 	}
 	if err := s.mayPost(r, me); err != nil {
-		return db.Said{}, led{}, err
+		return uttered{}, led{}, err
 	}
 	if !command.Speaks() {
 		to, err := s.obey(w, r, room, me, command)
-		return db.Said{}, to, err
+		return uttered{}, to, err
 	}
 	parent, already, err := s.answeredBy(r, room, me, nonce)
 	if err != nil || already.Seq != 0 {
-		return already, led{}, err
+		return uttered{Said: already}, led{}, err
 	}
 	files, err := s.filesOf(r, room, me, nonce)
 	if err != nil {
-		return db.Said{}, led{}, err
+		return uttered{}, led{}, err
 	}
 	text, err := s.textOf(r.Context(), room, command.Text)
 	if err != nil {
-		return db.Said{}, led{}, err
+		return uttered{}, led{}, err
 	}
 	text.Links = s.links(r, room, text)
-	said, err := s.store.Say(r.Context(), room.ID, db.Post{
+	post := db.Post{
 		AuthorID: me.ID, Nonce: nonce, Text: text, Emote: command.Verb == chat.Me, ParentSeq: parent, Files: files, Typed: command.Text,
-	})
+	}
+	said, err := s.store.Say(r.Context(), room.ID, post)
 	if err == nil && len(text.Links) > 0 {
 		s.previews.want(linked{room, said.Seq, text.Links})
 	}
-	return said, led{}, err
+	return uttered{said, post.Calls()}, led{}, err
 }
 
 // mayPost is flood control for everything that is written.

@@ -22,6 +22,7 @@ const (
 	keyRequestID contextKey = iota
 	keyMe                   // *chat.Person
 	keyRoom                 // chat.Room
+	keyMember               // chat.Membership
 )
 
 // chain is what every request passes, from the outside in.

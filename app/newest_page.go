@@ -22,6 +22,9 @@ const (
 	markInitial
 	markHue
 	markNonce
+	markMember
+	markLevel
+	markDraft
 )
 
 // compose renders a room's page, unless that was done already since anything
@@ -40,6 +43,7 @@ func (n *newest) compose(k *keptRoom, l look) *pieces.Page {
 		p.Me = &views.Viewer{
 			ID: pieces.Mark(markID), Nickname: pieces.Mark(markNickname),
 			Initial: pieces.Mark(markInitial), Hue: pieces.Mark(markHue),
+			Member: pieces.Mark(markMember), Level: pieces.Mark(markLevel), Draft: pieces.Mark(markDraft),
 		}
 	}
 	page := n.s.roomPage(p, n.historyLocked(k, l.lang))
@@ -50,14 +54,15 @@ func (n *newest) compose(k *keptRoom, l look) *pieces.Page {
 }
 
 // textsOf are the texts at the marks, escaped as templ escapes them.
-func textsOf(me *chat.Person) []string {
-	if me == nil {
+func textsOf(visit db.Visit) []string {
+	if visit.Person == nil {
 		return nil
 	}
-	v := views.ViewerOf(*me)
+	v := views.ViewerOf(*visit.Person).In(visit.Member)
 	return []string{
 		markID: v.ID, markNickname: templ.EscapeString(v.Nickname), markInitial: templ.EscapeString(v.Initial),
 		markHue: v.Hue, markNonce: db.NewNonce(),
+		markMember: templ.EscapeString(v.Member), markLevel: v.Level, markDraft: templ.EscapeString(v.Draft),
 	}
 }
 
@@ -75,7 +80,7 @@ func (s *Server) fromMemory(otherwise http.Handler) http.Handler {
 			otherwise.ServeHTTP(w, r)
 			return nil
 		}
-		k, me, err := s.visitNewest(r, slug)
+		k, v, err := s.visitNewest(r, slug)
 		switch {
 		case errors.Is(err, errOtherwise):
 			otherwise.ServeHTTP(w, r)
@@ -84,12 +89,12 @@ func (s *Server) fromMemory(otherwise http.Handler) http.Handler {
 			if k = s.newest.kept(slug); k == nil {
 				return err
 			}
-			s.serveNewest(w, r, k, nil, true)
+			s.serveNewest(w, r, k, db.Visit{}, true)
 			return nil
 		case err != nil:
 			return err
 		}
-		s.serveNewest(w, r, k, me, false)
+		s.serveNewest(w, r, k, v, false)
 		return nil
 	})
 }
@@ -97,26 +102,27 @@ func (s *Server) fromMemory(otherwise http.Handler) http.Handler {
 // errOtherwise says that memory is not the way.
 var errOtherwise = errors.New("not from memory")
 
-func (s *Server) visitNewest(r *http.Request, slug string) (*keptRoom, *chat.Person, error) {
+func (s *Server) visitNewest(r *http.Request, slug string) (*keptRoom, db.Visit, error) {
 	ctx := r.Context()
+	var v db.Visit
 	if s.store.Away() {
-		return nil, nil, errAway()
+		return nil, v, errAway()
 	}
 	if s.token(r) == "" {
 		k, err := s.newest.bySlugNow(ctx, slug)
 		if k != nil || err != nil {
-			return k, nil, err
+			return k, v, err
 		}
 	}
 	v, err := s.visit(ctx, r)
 	if err != nil {
-		return nil, nil, err
+		return nil, v, err
 	}
 	if v.Room.Slug != slug || v.Person != nil && v.Day != s.today() {
-		return nil, nil, errOtherwise
+		return nil, v, errOtherwise
 	}
 	k, err := s.newest.at(ctx, v.Room)
-	return k, v.Person, err
+	return k, v, err
 }
 
 var (
@@ -130,8 +136,8 @@ var (
 var buffers = sync.Pool{New: func() any { return new([]byte) }}
 
 // serveNewest sends a room's newest page.
-func (s *Server) serveNewest(w http.ResponseWriter, r *http.Request, k *keptRoom, me *chat.Person, away bool) {
-	page := s.newest.compose(k, look{s.lang(r), theme(r), me != nil, away})
+func (s *Server) serveNewest(w http.ResponseWriter, r *http.Request, k *keptRoom, v db.Visit, away bool) {
+	page := s.newest.compose(k, look{s.lang(r), theme(r), v.Person != nil, away})
 	s.knowBrowser(w, r)
 	h := w.Header()
 	h["Content-Type"], h["Vary"], h["Cache-Control"] = htmlType, varyPage, pageCache
@@ -142,9 +148,9 @@ func (s *Server) serveNewest(w http.ResponseWriter, r *http.Request, k *keptRoom
 	defer buffers.Put(buffer)
 	if acceptsGzip(r) {
 		h["Content-Encoding"] = gzipped
-		*buffer = page.AppendGzip((*buffer)[:0], textsOf(me))
+		*buffer = page.AppendGzip((*buffer)[:0], textsOf(v))
 	} else {
-		*buffer = page.AppendPlain((*buffer)[:0], textsOf(me))
+		*buffer = page.AppendPlain((*buffer)[:0], textsOf(v))
 	}
 	h["Content-Length"] = []string{strconv.Itoa(len(*buffer))}
 	_, _ = w.Write(*buffer) // whoever went away needs no answer

@@ -196,7 +196,14 @@ func TestPageInPiecesIsThePageAsRendered(t *testing.T) {
 						t.Fatal(err)
 					}
 					cookie += "; parlor=" + token
-					p.Me = views.ViewerOf(who)
+					if err := s.store.SaveDraft(ctx, room.ID, who.ID, "\n<half> & \"half\"", "tab", int64(i)); err != nil {
+						t.Fatal(err)
+					}
+					v, err := s.store.Visit(ctx, "parlor", token)
+					if err != nil {
+						t.Fatal(err)
+					}
+					p.Me = views.ViewerOf(who).In(v.Member)
 				}
 				get := func(encoding string) (http.Header, []byte) {
 					req, _ := http.NewRequest(http.MethodGet, web.URL+"/rooms/parlor", nil)

@@ -20,6 +20,8 @@ const (
 	toldTyping    = "typing"     // typist
 	toldRenamed   = "renamed"    // chat.Person
 	toldSignedOut = "signed-out" // sessionName
+	toldMember    = "member"     // []int64: what these people have to do with rooms changed
+	toldSeen      = "seen"       // int64: a sign of this person
 )
 
 // inRoom is somebody in a room; of one who left only the id is told.
@@ -29,10 +31,12 @@ type inRoom struct {
 	Nickname string `json:"n,omitempty"`
 	Hue      int    `json:"h,omitempty"`
 	Renames  int    `json:"v,omitempty"`
+	Status   string `json:"s,omitempty"`
+	Idle     int    `json:"d,omitempty"` // seconds since the last sign
 }
 
 func (in inRoom) person() chat.Person {
-	return chat.Person{ID: in.ID, Nickname: in.Nickname, Hue: in.Hue, Renames: in.Renames}
+	return chat.Person{ID: in.ID, Nickname: in.Nickname, Hue: in.Hue, Renames: in.Renames, Status: in.Status}
 }
 
 // typist is somebody who began to type, or stopped.
@@ -59,6 +63,7 @@ func (s *Server) Resumed() {
 	s.hall.all = true
 	s.hall.mu.Unlock()
 	s.newest.distrust()
+	s.members.distrust()
 	s.hub.WakeAll()
 	s.greet.Store(true)
 }
@@ -73,7 +78,7 @@ func (s *Server) Told(node, kind string, data []byte) {
 		err = json.Unmarshal(data, &people)
 		for _, in := range people {
 			if kind == toldHere {
-				s.presence.Elsewhere(node, in.Room, in.person())
+				s.presence.Elsewhere(node, in.Room, in.person(), time.Duration(in.Idle)*time.Second)
 			} else {
 				s.presence.Left(node, in.Room, in.ID)
 			}
@@ -96,6 +101,13 @@ func (s *Server) Told(node, kind string, data []byte) {
 		var session string
 		if err = json.Unmarshal(data, &session); err == nil {
 			s.streams.endSession(session)
+		}
+	case toldMember:
+		err = s.members.heard(data)
+	case toldSeen:
+		var personID int64
+		if err = json.Unmarshal(data, &personID); err == nil {
+			s.presence.SeenElsewhere(personID)
 		}
 	}
 	if err != nil {
@@ -129,7 +141,10 @@ func (s *Server) tellPeople(kind string, people []presence.In) {
 	var piece []json.RawMessage
 	bytes := brackets
 	for _, in := range people {
-		js, err := json.Marshal(inRoom{in.Room, in.Person.ID, in.Person.Nickname, in.Person.Hue, in.Person.Renames})
+		js, err := json.Marshal(inRoom{
+			Room: in.Room, ID: in.Person.ID, Nickname: in.Person.Nickname, Hue: in.Person.Hue, Renames: in.Person.Renames,
+			Status: in.Person.Status, Idle: int(in.Idle.Seconds()),
+		})
 		if err != nil {
 			s.log.Error("a person can't be announced", "err", err)
 			continue

@@ -69,7 +69,7 @@ func (s *Server) getSaved(w http.ResponseWriter, r *http.Request) error {
 	p := s.page(r)
 	me, err := needMe(r)
 	if err != nil {
-		s.show(w, r, http.StatusOK, views.SessionPage(p, views.Field{}, "/saved"))
+		s.show(w, r, http.StatusOK, views.SessionPage(p, views.Field{}, views.Field{}, "/saved"))
 		return nil
 	}
 	from, err := savedPlace(r.URL.Query().Get("from"))

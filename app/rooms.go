@@ -15,8 +15,22 @@ import (
 )
 
 func (s *Server) getLobby(w http.ResponseWriter, r *http.Request) error {
+	rooms := s.hall.list(false)
+	if p := me(r); p != nil {
+		all, err := s.store.Memberships(r.Context(), []int64{p.ID})
+		if err != nil {
+			return err
+		}
+		of := make(map[int64]chat.Membership, len(all))
+		for _, m := range all {
+			of[m.RoomID] = m
+		}
+		for i := range rooms {
+			rooms[i].Mine = of[rooms[i].ID]
+		}
+	}
 	s.knowBrowser(w, r)
-	s.show(w, r, http.StatusOK, views.LobbyPage(s.page(r), s.hall.list(false), views.Field{}))
+	s.show(w, r, http.StatusOK, views.LobbyPage(s.page(r), rooms, views.Field{}))
 	return nil
 }
 
@@ -196,7 +210,7 @@ func (s *Server) roomPage(p views.Page, h views.History) views.RoomPage {
 func (s *Server) getNewRoom(w http.ResponseWriter, r *http.Request) error {
 	p := s.page(r)
 	if p.Me == nil {
-		s.show(w, r, http.StatusOK, views.SessionPage(p, views.Field{}, p.Path))
+		s.show(w, r, http.StatusOK, views.SessionPage(p, views.Field{}, views.Field{}, p.Path))
 		return nil
 	}
 	s.show(w, r, http.StatusOK, views.RoomFormPage(p, nil, views.Field{Value: r.URL.Query().Get("name")}, views.Field{}))

@@ -75,7 +75,8 @@ func needMe(r *http.Request) (chat.Person, error) {
 func (s *Server) page(r *http.Request) views.Page {
 	p := views.Page{Lang: s.lang(r), Theme: theme(r), Path: "/", NoPreviews: !s.cfg.Previews}
 	if me := me(r); me != nil {
-		p.Me = views.ViewerOf(*me)
+		member, _ := r.Context().Value(keyMember).(chat.Membership)
+		p.Me = views.ViewerOf(*me).In(member)
 	}
 	if r.Method == http.MethodGet {
 		p.Path = r.URL.RequestURI()
@@ -114,8 +115,16 @@ func (s *Server) getSession(w http.ResponseWriter, r *http.Request) error {
 	if p.Me != nil {
 		f.Value = p.Me.Nickname
 	}
-	s.show(w, r, http.StatusOK, views.SessionPage(p, f, localPath(r.URL.Query().Get("next"))))
+	s.show(w, r, http.StatusOK, views.SessionPage(p, f, statusField(me(r)), localPath(r.URL.Query().Get("next"))))
 	return nil
+}
+
+// statusField is the field of a person's status line.
+func statusField(me *chat.Person) views.Field {
+	if me == nil {
+		return views.Field{}
+	}
+	return views.Field{Value: me.Status}
 }
 
 // postSession takes a nickname, or changes it for somebody who has one.
@@ -132,7 +141,7 @@ func (s *Server) postSession(w http.ResponseWriter, r *http.Request) error {
 	if errors.As(err, &refusal) && refusal.Field == "nickname" && !wantsJSON(r) {
 		p := s.page(r)
 		p.Path = next
-		s.show(w, r, status(refusal), views.SessionPage(p, field(p.Lang, "nickname", typed, refusal), next))
+		s.show(w, r, status(refusal), views.SessionPage(p, field(p.Lang, "nickname", typed, refusal), statusField(me(r)), next))
 		return nil
 	}
 	if err != nil {
@@ -155,8 +164,7 @@ func (s *Server) takeNickname(w http.ResponseWriter, r *http.Request, typed stri
 		for _, at := range revs {
 			s.bus.Wake(at.RoomID, at.Rev)
 		}
-		s.presence.Renamed(renamed)
-		s.bus.Tell(toldRenamed, strconv.FormatInt(renamed.ID, 10), renamed)
+		s.renamed(renamed)
 		return nil
 	}
 	addr, _ := s.clientAddr(r)
@@ -171,6 +179,48 @@ func (s *Server) takeNickname(w http.ResponseWriter, r *http.Request, typed stri
 	}
 	s.sessions.WriteSessionCookie(r.Context(), w, token, expiry)
 	return nil
+}
+
+// postStatus gives somebody another status line.
+func (s *Server) postStatus(w http.ResponseWriter, r *http.Request) error {
+	if err := parseForm(r); err != nil {
+		return err
+	}
+	me, err := needMe(r)
+	if err != nil {
+		return err
+	}
+	typed, next := r.PostForm.Get("status"), localPath(r.PostForm.Get("next"))
+	line, err := chat.ParseStatus(typed)
+	if err == nil {
+		err = s.mayPost(r, me)
+	}
+	var refusal *chat.Error
+	if errors.As(err, &refusal) && !wantsJSON(r) {
+		p := s.page(r)
+		p.Path = next
+		refusal.Field = "status"
+		s.show(w, r, status(refusal), views.SessionPage(p, views.Field{Value: me.Nickname}, field(p.Lang, "status", typed, refusal), next))
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if line != me.Status {
+		person, err := s.store.SetStatus(r.Context(), me.ID, line)
+		if err != nil {
+			return err
+		}
+		s.renamed(person)
+	}
+	http.Redirect(w, r, next, http.StatusSeeOther)
+	return nil
+}
+
+// renamed tells all nodes of a person's new nickname or status.
+func (s *Server) renamed(person chat.Person) {
+	s.presence.Renamed(person)
+	s.bus.Tell(toldRenamed, strconv.FormatInt(person.ID, 10), person)
 }
 
 func (s *Server) postSessionEnd(w http.ResponseWriter, r *http.Request) error {

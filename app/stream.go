@@ -57,9 +57,22 @@ type openSignals struct {
 
 // getLobbyStream keeps the lobby live.
 func (s *Server) getLobbyStream(w http.ResponseWriter, r *http.Request) error {
-	return s.serveStream(w, r, func(_ context.Context, sub *live.Subscriber, _ db.Visit) (func(), error) {
+	return s.serveStream(w, r, func(_ context.Context, sub *live.Subscriber, v db.Visit) (func(), error) {
 		s.hub.Open(sub, lobbyBoard)
-		return func() {}, nil
+		if v.Person == nil {
+			return func() {}, nil
+		}
+		return s.members.follow(sub, v.Person.ID, 0), nil
+	})
+}
+
+// getInboxStream tells a page of the inbox that somebody called.
+func (s *Server) getInboxStream(w http.ResponseWriter, r *http.Request) error {
+	return s.serveStream(w, r, func(_ context.Context, sub *live.Subscriber, v db.Visit) (func(), error) {
+		if v.Person == nil {
+			return func() {}, nil
+		}
+		return s.members.follow(sub, v.Person.ID, 0), nil
 	})
 }
 
@@ -87,7 +100,8 @@ func (s *Server) getRoomStream(w http.ResponseWriter, r *http.Request) error {
 		}
 		roomID, personID := room.ID, me.ID
 		s.presence.Arrive(roomID, *me)
-		return func() { s.presence.Depart(roomID, personID) }, nil
+		leave := s.members.follow(sub, personID, roomID)
+		return func() { leave(); s.presence.Depart(roomID, personID) }, nil
 	})
 }
 

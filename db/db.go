@@ -96,6 +96,7 @@ type Store struct {
 	visit, findSession, roomSince                     *sqlx.Stmt
 	peopleNamed, membersLike                          *sqlx.Stmt
 	message, nextRev, edit, remove, file, hits        *sqlx.Stmt
+	memberships, read, clearDrafts                    *sqlx.Stmt
 }
 
 // Options for Open; the zero value is good for production.
@@ -152,6 +153,7 @@ func Open(ctx context.Context, url string, opt Options) (*Store, error) {
 		{&s.peopleNamed, peopleNamedSQL}, {&s.membersLike, membersLikeSQL},
 		{&s.message, messageSQL}, {&s.nextRev, nextRevSQL}, {&s.edit, editSQL}, {&s.remove, removeSQL}, {&s.file, fileSQL},
 		{&s.hits, hitsSQL},
+		{&s.memberships, membershipsSQL}, {&s.read, readSQL}, {&s.clearDrafts, clearDraftsSQL},
 	} {
 		if *p.into, err = conn.PreparexContext(ctx, p.sql); err != nil {
 			conn.Close()

@@ -60,6 +60,9 @@ type Post struct {
 	Typed string
 }
 
+// Calls tells whether the post may want somebody's attention.
+func (p Post) Calls() bool { return len(p.Mentions) > 0 || p.ParentSeq != 0 }
+
 // sum is the same for the same post.
 func (p Post) sum() []byte {
 	what := cmp.Or(p.Typed, p.Body)

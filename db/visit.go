@@ -22,6 +22,9 @@ type Visit struct {
 	Room   chat.Room    // ID 0: the visit is to no room
 	Person *chat.Person // nil: without a session
 	Day    int64        // of the last visit that was noted (SessionDay)
+	// Member is what the person has to do with the room; its Calls are not
+	// counted.
+	Member chat.Membership
 }
 
 // pendingVisit is a request that waits to be told who sent it.
@@ -53,12 +56,15 @@ const visitSQL = `
 	select q.n, coalesce(r.id, 0), coalesce(r.slug, ''), coalesce(r.name, ''), coalesce(r.topic, ''), coalesce(r.maker_id, 0),
 	       coalesce(r.rev, 0), coalesce(r.about_rev, 0), coalesce(r.said, 0), coalesce(r.last_seq, 0), r.last_said_at, coalesce(r.previews, false), coalesce(r.pins, 0),
 	       coalesce(x.day, 0), coalesce(p.id, 0), coalesce(p.nickname, ''), coalesce(p.hue, 0), coalesce(p.renames, 0), coalesce(p.status, ''),
+	       coalesce(b.read_seq > 0 or b.read_at is not null, false), coalesce(b.read_seq, 0), coalesce(b.read_ordinal, 0), coalesce(b.read_turn, 0),
+	       coalesce(b.level, 'all'), coalesce(b.draft, ''), coalesce(b.draft_tab, ''),
 	       (select epoch from house)
 	from unnest($1::text[], $2::bytea[]) with ordinality as q(slug, token_hash, n)
 	left join room_slugs s on s.slug = q.slug
 	left join rooms r on r.id = s.room_id
 	left join sessions x on x.token_hash = q.token_hash and x.expiry > $3
-	left join people p on p.id = x.person_id`
+	left join people p on p.id = x.person_id
+	left join memberships b on b.room_id = r.id and b.person_id = p.id`
 
 // Visit finds a room by its slug, or by one that it had earlier, and the
 // person of a session: one query, which visits at the same moment share. Slug
@@ -140,14 +146,16 @@ func (s *Store) visitBatch(batch []*pendingVisit) error {
 		var v Visit
 		var p chat.Person
 		var lastSaidAt sql.Null[time.Time]
-		r := &v.Room
+		r, b := &v.Room, &v.Member
 		if err := rows.Scan(&n, &r.ID, &r.Slug, &r.Name, &r.Topic, &r.MakerID, &r.Rev, &r.AboutRev, &r.Said, &r.LastSeq, &lastSaidAt, &r.Previews, &r.Pins,
-			&v.Day, &p.ID, &p.Nickname, &p.Hue, &p.Renames, &p.Status, &r.Epoch); err != nil {
+			&v.Day, &p.ID, &p.Nickname, &p.Hue, &p.Renames, &p.Status,
+			&b.Marked, &b.ReadSeq, &b.ReadOrdinal, &b.Turn, &b.Level, &b.Draft, &b.DraftTab, &r.Epoch); err != nil {
 			return err
 		}
 		r.LastSaidAt = lastSaidAt.V
 		if p.ID != 0 {
 			v.Person = &p
+			b.RoomID, b.PersonID = r.ID, p.ID
 		}
 		batch[n-1].visit = v
 	}

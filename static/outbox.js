@@ -19,8 +19,8 @@ if (form) {
   let nonce = newNonce() // of what is being written
   form.elements.nonce.remove() // it is for those without script
 
-  function save() {
-    sessionStorage.setItem(key, JSON.stringify([outbox.innerHTML, text.value]))
+  function save(draft = text.value) {
+    sessionStorage.setItem(key, JSON.stringify([outbox.innerHTML, draft]))
   }
 
   function become(item, state, error = '') {
@@ -107,7 +107,8 @@ if (form) {
   const [html, draft] = JSON.parse(sessionStorage.getItem(key) ?? '["", ""]')
   outbox.innerHTML = html
   text.value = draft || text.value // which the server kept; what it did not get yet is newer
-  text.oninput = save
+  text.oninput = () => save()
+  form.addEventListener('kept', () => save('')) // the server has the draft (views/unread.go)
   addEventListener('stored', () => wake()) // the database is back, or the network (views/page.templ)
   watch(settle)
   send()

@@ -762,7 +762,7 @@ func attach(p RoomPage) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 53, "\" data-text=\"$_held ? el.dataset.wait : ''\"></p>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 53, "\" data-text=\"$_waiting ? el.dataset.wait : ''\"></p>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -782,8 +782,8 @@ const drop = `$_drop = false;
 // holdMessage keeps a message back while files of it are under way, and
 // letMessageGo sends it when they are there; not when one of them is not.
 const (
-	holdMessage  = `evt.target === el.form && document.querySelector('.up') && (evt.preventDefault(), evt.stopPropagation(), $_held = true)`
-	letMessageGo = `$_held && ($_held = false, el.form.querySelector('.bad') || el.form.requestSubmit())`
+	holdMessage  = `evt.target === el.form && document.querySelector('.up') && (evt.preventDefault(), evt.stopPropagation(), $_waiting = true)`
+	letMessageGo = `$_waiting && ($_waiting = false, el.form.querySelector('.bad') || el.form.requestSubmit())`
 )
 
 // removeFile takes a file back that was not sent yet.

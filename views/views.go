@@ -52,11 +52,22 @@ type Viewer struct {
 	Nickname string
 	Initial  string
 	Hue      string // a class
+	// What the viewer has to do with the room of the page: see MemberSignals.
+	Member string
+	Level  string
+	Draft  string
 }
 
 // ViewerOf makes a Viewer of a person.
 func ViewerOf(p chat.Person) *Viewer {
-	return &Viewer{ID: id(p.ID), Nickname: p.Nickname, Initial: p.Initial(), Hue: hue(p)}
+	v := &Viewer{ID: id(p.ID), Nickname: p.Nickname, Initial: p.Initial(), Hue: hue(p)}
+	return v.In(chat.Membership{})
+}
+
+// In is the viewer in a room.
+func (v *Viewer) In(m chat.Membership) *Viewer {
+	v.Member, v.Level, v.Draft = signals(MemberSignals(m)), string(m.Level), m.Draft
+	return v
 }
 
 // Field is a form field as it was filled in, with what is wrong about it.
@@ -69,8 +80,12 @@ type Field struct {
 // LobbyRoom is a room in a list, with the number of people who are there.
 type LobbyRoom struct {
 	chat.Glance
-	Here   int
+	Here   int           // and look at it
+	Away   int           // and do not
 	People []chat.Person // some of them, for their seals
+	// Mine is what the one who looks has to do with the room; only a page that
+	// is rendered for one person knows it.
+	Mine chat.Membership
 }
 
 // History is a piece of a room's messages in the page.

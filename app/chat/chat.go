@@ -18,12 +18,16 @@ type Person struct {
 	// Hue is the colour class of the person's seal, 0 to 35. It belongs to
 	// the person, not to the name, so a reused nickname looks different.
 	Hue int
-	// Renames counts how often the person took another nickname: of two that
-	// are told, the one with more is the newer. The author of a message has 0.
+	// Renames counts how often the person took another nickname or status: of
+	// two that are told, the one with more is the newer. The author of a message
+	// has 0.
 	Renames int
 	// Status is a line that the person shows beside the nickname; in a message
 	// it is not known.
 	Status string
+	// Away says that the person is here and gave no sign for some time. Only a
+	// list of who is here knows it.
+	Away bool `json:"-"`
 }
 
 // Room is a place to talk.
@@ -193,7 +197,7 @@ func (m Message) Names(personID int64) bool {
 // Renamed is the message after a person took another nickname. The one it is
 // made of stays as it was.
 func (m Message) Renamed(p Person) Message {
-	p.Renames, p.Status = 0, ""
+	p.Renames, p.Status, p.Away = 0, "", false
 	put := func(people []Person) []Person {
 		people = slices.Clone(people)
 		for i := range people {

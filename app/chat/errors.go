@@ -73,6 +73,9 @@ const (
 	FileGone        Reason = "file-gone"
 	NoSuchFile      Reason = "no-such-file"
 
+	LevelUnknown  Reason = "level-unknown"
+	StatusTooLong Reason = "status-too-long" // most characters
+
 	NonceMalformed  Reason = "nonce-malformed"
 	NonceReused     Reason = "nonce-reused"
 	CursorMalformed Reason = "cursor-malformed"

@@ -9,8 +9,8 @@ import (
 	"github.com/go-rod/rod/lib/proto"
 )
 
-// shows waits until a message has these reactions, as they can be heard.
-func (v *person) shows(seq int64, chips string) {
+// reactions waits until a message has these reactions, as they can be heard.
+func (v *person) reactions(seq int64, chips string) {
 	v.t.Helper()
 	v.until("the reactions are "+chips, `(seq, chips) => [...document.querySelectorAll('#m-' + seq + ' .reactions button')]
 		.map(b => [...b.childNodes].map(n => n.nodeType === 1 && getComputedStyle(n).display === 'none' ? '' : n.textContent).join('').replace(/\s+/g, ' ').trim())
@@ -33,14 +33,14 @@ func TestTwoPeopleReact(t *testing.T) {
 	ann.until("the picker opens with the first emoji chosen", `() => document.querySelector('dialog.picker')?.open && document.activeElement.value === '👍'`)
 	ann.click(`dialog.picker .quick button[value="🎉"]`)
 	for _, v := range []*person{ann, bob} {
-		v.shows(seq, "🎉 1: Ann"+map[bool]string{true: ", yours"}[v == ann])
+		v.reactions(seq, "🎉 1: Ann"+map[bool]string{true: ", yours"}[v == ann])
 	}
 	ann.until("the picker is gone", `() => !document.querySelector('dialog')`)
 
 	// By the chip, and back.
 	bob.click(message + ` .reactions button[value="🎉"]`)
-	ann.shows(seq, "🎉 2: Ann, Bob, yours")
-	bob.shows(seq, "🎉 2: Ann, Bob, yours")
+	ann.reactions(seq, "🎉 2: Ann, Bob, yours")
+	bob.reactions(seq, "🎉 2: Ann, Bob, yours")
 	mine := func(v *person) bool {
 		return v.number(`m => { const chip = document.querySelector(m + ' .reactions button'), plain = document.querySelector('.composer');
 			return getComputedStyle(chip).boxShadow !== 'none' ? 1 : 0 }`, message) == 1
@@ -49,7 +49,7 @@ func TestTwoPeopleReact(t *testing.T) {
 		t.Error("one's own reaction can't be told")
 	}
 	ann.click(message + ` .reactions button[value="🎉"]`)
-	ann.shows(seq, "🎉 1: Bob")
+	ann.reactions(seq, "🎉 1: Bob")
 	if mine(ann) {
 		t.Error("a reaction that was taken back seems to be one's own")
 	}
@@ -61,25 +61,25 @@ func TestTwoPeopleReact(t *testing.T) {
 	ann.until("names can be read", `m => document.querySelector(m + ' .names').getBoundingClientRect().width > 20`, message)
 	resp := old.post(fmt.Sprintf("/rooms/parlor/messages/%d/reactions", seq), url.Values{"emoji": {"👀"}})
 	resp.Body.Close()
-	ann.shows(seq, "🎉 1: Bob; 👀 1: Zoë")
+	ann.reactions(seq, "🎉 1: Bob; 👀 1: Zoë")
 	ann.until("names can still be read", `m => [...document.querySelectorAll(m + ' .names')].every(n => n.getBoundingClientRect().width > 20)`, message)
 
 	// A new nickname is read in open pages at once.
 	resp = old.post("/session", url.Values{"nickname": {"Zoé"}})
 	resp.Body.Close()
-	ann.shows(seq, "🎉 1: Bob; 👀 1: Zoé")
+	ann.reactions(seq, "🎉 1: Bob; 👀 1: Zoé")
 
 	// In a page of old history, and after a gap without a connection.
 	bob.goTo("/rooms/parlor?before=" + fmt.Sprint(seq+1))
-	bob.shows(seq, "🎉 1: Bob, yours; 👀 1: Zoé")
+	bob.reactions(seq, "🎉 1: Bob, yours; 👀 1: Zoé")
 	bob.click(message + ` .reactions button[value="👀"]`)
-	bob.shows(seq, "🎉 1: Bob, yours; 👀 2: Zoé, Bob, yours")
+	bob.reactions(seq, "🎉 1: Bob, yours; 👀 2: Zoé, Bob, yours")
 	ann.must(proto.NetworkEmulateNetworkConditions{Offline: true}.Call(ann.page))
 	resp = old.post(fmt.Sprintf("/rooms/parlor/messages/%d/reactions", seq), url.Values{"emoji": {"👀"}})
 	resp.Body.Close()
 	ann.must(proto.NetworkEmulateNetworkConditions{Offline: false, DownloadThroughput: -1, UploadThroughput: -1}.Call(ann.page))
-	ann.shows(seq, "🎉 1: Bob; 👀 1: Bob")
-	bob.shows(seq, "🎉 1: Bob, yours; 👀 1: Bob, yours")
+	ann.reactions(seq, "🎉 1: Bob; 👀 1: Bob")
+	bob.reactions(seq, "🎉 1: Bob, yours; 👀 1: Bob, yours")
 	ann.until("and the newest message is where it was", `() => { const s = document.getElementById('scroll').getBoundingClientRect();
 		return Math.abs(document.querySelector('#log > article:last-child').getBoundingClientRect().bottom - s.bottom) < 40 }`)
 }
@@ -112,7 +112,7 @@ func TestReactingByKeyboard(t *testing.T) {
 	ann.must(ann.page.InsertText("watermelon"))
 	ann.until("the one that is sought", `() => document.querySelector('#found button')?.value === '🍉' && document.querySelectorAll('#found button').length === 1`)
 	ann.press(input.Enter)
-	ann.shows(seq, "🍉 1: Ann, yours")
+	ann.reactions(seq, "🍉 1: Ann, yours")
 	ann.until("the focus is back", `m => document.activeElement.matches(m + ' .tools .react')`, message)
 	back(message + " .reactions summary")
 	ann.press(input.Enter)
@@ -138,15 +138,15 @@ func TestReactingWithoutScript(t *testing.T) {
 	ann.write("input[type=search]", "watermelon", false)
 	ann.follow("[role=search] button")
 	ann.follow(`#found button[value="🍉"]`)
-	ann.shows(seq, "🍉 1: Ann, yours")
+	ann.reactions(seq, "🍉 1: Ann, yours")
 	ann.follow(message + " .reactions .react")
 	ann.follow(`.quick button[value="👍"]`)
-	ann.shows(seq, "🍉 1: Ann, yours; 👍 1: Ann, yours")
+	ann.reactions(seq, "🍉 1: Ann, yours; 👍 1: Ann, yours")
 	ann.point(message + " .reactions summary")
 	ann.must(ann.page.Mouse.Click(proto.InputMouseButtonLeft, 1))
 	ann.until("names can be read", `m => document.querySelector(m + ' .names').getBoundingClientRect().width > 20`, message)
 	ann.follow(message + ` .reactions button[value="🍉"]`)
-	ann.shows(seq, "👍 1: Ann, yours")
+	ann.reactions(seq, "👍 1: Ann, yours")
 }
 
 func TestSomebodyWithoutANicknameIsAskedForOne(t *testing.T) {
@@ -157,7 +157,7 @@ func TestSomebodyWithoutANicknameIsAskedForOne(t *testing.T) {
 	bob.post(fmt.Sprintf("/rooms/parlor/messages/%d/reactions", seq), url.Values{"emoji": {"👍"}}).Body.Close()
 	looker := visitor(t, p)
 	looker.goTo("/rooms/parlor")
-	looker.shows(seq, "👍 1: Bob")
+	looker.reactions(seq, "👍 1: Bob")
 	looker.until("no way to the picker", `() => [...document.querySelectorAll('.react')].every(a => !a.checkVisibility())`)
 	looker.click(".reactions button")
 	looker.until("a sentence", `() => document.querySelector('dialog')?.innerText.includes('nickname')`)

@@ -161,6 +161,8 @@ var reasons = map[string]Text{
 	"reaction-too-late": text("That message has been deleted, so there is nothing left to react to.", "这条消息已经删除，没法再回应了。"),
 	"too-many-pins":     text("This room has %d pinned messages already. Unpin one that is no longer needed, then pin this one.", "这个房间已有 %d 条置顶消息。先取消一条不再需要的，再置顶这条。"),
 	"too-many-saved":    text("You keep %d messages already. Take one off your list, then save this one.", "你已经收藏了 %d 条消息。先取消一条，再收藏这条。"),
+	"level-unknown":     text("There is no such setting. Choose one of those that are offered.", "没有这个选项。请从列出的里面选一个。"),
+	"status-too-long":   text("That status is too long. Make it %d characters at most.", "状态太长了，最多 %d 个字符。"),
 
 	"nonce-malformed":  text("This form came back damaged. Reload the page and send it again.", "表单在途中损坏了。请刷新页面后重新发送。"),
 	"nonce-reused":     text("This form has already sent another message. Your text is kept; send it once more.", "这个表单已经发过另一条消息。你写的内容还在，请再发一次。"),

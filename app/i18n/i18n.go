@@ -139,6 +139,10 @@ func text(en, zh string) Text {
 	return t
 }
 
+// list makes what stands between the parts of a sentence; it may end with
+// space.
+func list(en, zh string) Text { return Text{in: [2]string{English: en, Chinese: zh}} }
+
 // count makes a Plural; Chinese does not tell one from many.
 func count(one, many, zh string) Plural {
 	return Plural{one: text(one, zh), many: text(many, zh)}

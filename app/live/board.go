@@ -85,6 +85,20 @@ func (h *Hub) Drop(name, part string) {
 	}
 }
 
+// Clear takes all parts off a board. Pages that show them are not told.
+func (h *Hub) Clear(name string) {
+	h.mu.Lock()
+	b := h.boards[name]
+	h.mu.Unlock()
+	if b == nil {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	clear(b.parts)
+	b.order, b.whole = nil, nil
+}
+
 // Has tells whether anything is on a board.
 func (h *Hub) Has(name string) bool {
 	h.mu.Lock()

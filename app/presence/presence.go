@@ -3,7 +3,8 @@
 // stores nothing: what it knows passes.
 //
 // People are counted, not tabs. Whoever leaves is still here for Grace, so
-// that a reload or a short gap does not flicker.
+// that a reload or a short gap does not flicker. Whoever is here and gave no
+// sign for AwayAfter, in any tab on any device, is away.
 //
 // A room is kept in order, so that somebody who comes or goes costs a search
 // and not a sort, and whoever asks who is here gets the list that everybody
@@ -28,6 +29,10 @@ const (
 	// Nodes announce their people every AnnounceEvery.
 	Silence       = 9 * time.Second
 	AnnounceEvery = 4 * time.Second
+	// AwayAfter is how long after the last sign of a person they are away. Pages
+	// tell a sign at most once in SignEvery.
+	AwayAfter = 5 * time.Minute
+	SignEvery = time.Minute
 	// TypingFor is how long somebody is typing after the last sign of it.
 	TypingFor = 5 * time.Second
 	// rememberFor is how long a new nickname is remembered for those who come
@@ -40,6 +45,7 @@ const (
 type In struct {
 	Room   int64
 	Person chat.Person
+	Idle   time.Duration // since the last sign of the person
 }
 
 // seen is what is known of one person in one room.
@@ -47,6 +53,7 @@ type seen struct {
 	person      chat.Person
 	name        string      // the nickname in lower case, for the order
 	listed      bool        // is in room.here
+	away        bool        // as it is shown
 	streams     int         // open on this node
 	until       time.Time   // here without a stream until then, for the grace
 	elsewhere   []elsewhere // here by another node's word
@@ -122,8 +129,9 @@ type Presence struct {
 
 	mu      sync.Mutex
 	rooms   map[int64]*room
-	moved   map[place]bool    // came to a room on this node, or left it
-	renamed map[int64]renamed // of late
+	moved   map[place]bool      // came to a room on this node, or left it
+	renamed map[int64]renamed   // of late
+	signs   map[int64]time.Time // the last one of each person; none: it is long ago
 }
 
 // New makes an empty Presence. changed is called, without locks held, after
@@ -132,6 +140,7 @@ func New(now func() time.Time, changed func(room int64)) *Presence {
 	return &Presence{
 		now: now, changed: changed,
 		rooms: make(map[int64]*room), moved: make(map[place]bool), renamed: make(map[int64]renamed),
+		signs: make(map[int64]time.Time),
 	}
 }
 
@@ -159,6 +168,7 @@ func (p *Presence) update(roomID int64, person chat.Person, f func(r *room, s *s
 	wasTyping, was := now.Before(s.typingUntil), s.person
 	f(r, s, now)
 	differs := r.place(s, person, s.here(now))
+	differs = p.mind(r, s, now) || differs
 	isTyping := now.Before(s.typingUntil)
 	differs = differs || wasTyping != isTyping || isTyping && was != person
 	p.mu.Unlock()
@@ -167,9 +177,62 @@ func (p *Presence) update(roomID int64, person chat.Person, f func(r *room, s *s
 	}
 }
 
+// mind notes whether a person is away, and tells whether that is another state
+// than before. It needs p.mu.
+func (p *Presence) mind(r *room, s *seen, now time.Time) bool {
+	at := p.signs[s.person.ID].Add(AwayAfter)
+	away := !now.Before(at)
+	if s.listed && !away {
+		r.runsOut(at)
+	}
+	if s.away == away {
+		return false
+	}
+	s.away = away
+	if s.listed {
+		r.list = nil
+	}
+	return s.listed
+}
+
+// Seen notes a sign of a person. It tells whether that is news: signs follow
+// each other more quickly than others need to know.
+func (p *Presence) Seen(personID int64) bool {
+	return p.sign(personID, p.now())
+}
+
+// SeenElsewhere is Seen by another node's word.
+func (p *Presence) SeenElsewhere(personID int64) { p.sign(personID, p.now()) }
+
+func (p *Presence) sign(personID int64, at time.Time) bool {
+	p.mu.Lock()
+	before := p.signs[personID]
+	if at.Sub(before) < SignEvery/2 {
+		p.mu.Unlock()
+		return false
+	}
+	p.signs[personID] = at
+	var rooms []int64
+	if now := p.now(); now.Sub(before) >= AwayAfter {
+		for id, r := range p.rooms {
+			if s := r.people[personID]; s != nil && p.mind(r, s, now) {
+				rooms = append(rooms, id)
+			}
+		}
+	}
+	p.mu.Unlock()
+	for _, id := range rooms {
+		p.changed(id)
+	}
+	return true
+}
+
 // Arrive notes that a stream of the person opened on this node.
 func (p *Presence) Arrive(roomID int64, person chat.Person) {
-	p.update(roomID, person, func(_ *room, s *seen, _ time.Time) {
+	p.update(roomID, person, func(_ *room, s *seen, now time.Time) {
+		if _, known := p.signs[person.ID]; !known && !s.listed {
+			p.signs[person.ID] = now // somebody new
+		}
 		if s.streams++; s.streams == 1 {
 			p.moved[place{roomID, person.ID}] = true
 		}
@@ -194,8 +257,10 @@ func (p *Presence) Depart(room, personID int64) {
 	r.runsOut(s.until)
 }
 
-// Elsewhere notes that another node says the person is here.
-func (p *Presence) Elsewhere(node string, roomID int64, person chat.Person) {
+// Elsewhere notes that another node says the person is here, and how long ago
+// the last sign was that it knows of.
+func (p *Presence) Elsewhere(node string, roomID int64, person chat.Person, idle time.Duration) {
+	p.sign(person.ID, p.now().Add(-idle))
 	p.update(roomID, person, func(r *room, s *seen, now time.Time) {
 		until := now.Add(Silence)
 		r.runsOut(until)
@@ -302,6 +367,7 @@ func (p *Presence) Here(room int64) []chat.Person {
 		r.list = make([]chat.Person, len(r.here))
 		for i, s := range r.here {
 			r.list[i] = s.person
+			r.list[i].Away = s.away
 		}
 	}
 	return r.list
@@ -330,6 +396,10 @@ func (p *Presence) Typing(room int64) []chat.Person {
 	return out
 }
 
+func (p *Presence) in(room int64, s *seen) In {
+	return In{room, s.person, min(p.now().Sub(p.signs[s.person.ID]), 2*AwayAfter)}
+}
+
 // Local lists who has a stream open on this node.
 func (p *Presence) Local() []In {
 	p.mu.Lock()
@@ -338,7 +408,7 @@ func (p *Presence) Local() []In {
 	for id, r := range p.rooms {
 		for _, s := range r.people {
 			if s.streams > 0 {
-				out = append(out, In{id, s.person})
+				out = append(out, p.in(id, s))
 			}
 		}
 	}
@@ -353,11 +423,11 @@ func (p *Presence) Moved() (came, left []In) {
 	for at := range p.moved {
 		if r := p.rooms[at.room]; r != nil {
 			if s := r.people[at.person]; s != nil && s.streams > 0 {
-				came = append(came, In{at.room, s.person})
+				came = append(came, p.in(at.room, s))
 				continue
 			}
 		}
-		left = append(left, In{at.room, chat.Person{ID: at.person}})
+		left = append(left, In{Room: at.room, Person: chat.Person{ID: at.person}})
 	}
 	clear(p.moved)
 	return came, left
@@ -369,7 +439,7 @@ func (p *Presence) Tick() {
 	now := p.now()
 	var rooms []int64
 	for id, r := range p.rooms {
-		if !r.next.IsZero() && !now.Before(r.next) && r.tick(now) {
+		if !r.next.IsZero() && !now.Before(r.next) && p.tick(r, now) {
 			rooms = append(rooms, id)
 		}
 		if len(r.people) == 0 {
@@ -381,14 +451,19 @@ func (p *Presence) Tick() {
 			delete(p.renamed, id)
 		}
 	}
+	for id, at := range p.signs {
+		if now.Sub(at) >= 2*AwayAfter {
+			delete(p.signs, id)
+		}
+	}
 	p.mu.Unlock()
 	for _, id := range rooms {
 		p.changed(id)
 	}
 }
 
-// tick tells whether what Here or Typing say of the room changed.
-func (r *room) tick(now time.Time) bool {
+// tick tells whether what Here or Typing say of the room changed. It needs p.mu.
+func (p *Presence) tick(r *room, now time.Time) bool {
 	differs := false
 	r.next = time.Time{}
 	for id, s := range r.people {
@@ -398,6 +473,9 @@ func (r *room) tick(now time.Time) bool {
 		}
 		s.elsewhere = slices.DeleteFunc(s.elsewhere, func(e elsewhere) bool { return !now.Before(e.until) })
 		if r.place(s, s.person, s.here(now)) {
+			differs = true
+		}
+		if p.mind(r, s, now) {
 			differs = true
 		}
 		if !s.listed && s.typingUntil.IsZero() {

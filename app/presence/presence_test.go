@@ -89,10 +89,10 @@ func TestWhoLeavesIsGoneAfterTheGrace(t *testing.T) {
 
 func TestPeopleOfASilentNodeAreGone(t *testing.T) {
 	c := newClocked()
-	c.Elsewhere("two", 7, ann)
+	c.Elsewhere("two", 7, ann, 0)
 	c.pass(presence.Silence - time.Second)
 	expect(t, c.Here(7), "Ann")
-	c.Elsewhere("two", 7, ann)
+	c.Elsewhere("two", 7, ann, 0)
 	c.pass(presence.Silence - time.Second)
 	expect(t, c.Here(7), "Ann")
 	c.pass(time.Second)
@@ -136,7 +136,7 @@ func TestOldNicknameDoesNotComeBack(t *testing.T) {
 	c := newClocked()
 	c.Arrive(7, ann)
 	c.Renamed(anna)
-	c.Elsewhere("two", 7, ann)
+	c.Elsewhere("two", 7, ann, 0)
 	c.Arrive(7, ann)
 	c.Types(7, ann)
 	expect(t, c.Here(7), "Anna")
@@ -145,13 +145,13 @@ func TestOldNicknameDoesNotComeBack(t *testing.T) {
 	expect(t, c.Here(8), "Anna")
 	c.Renamed(hanna)
 	c.Renamed(anna)
-	c.Elsewhere("two", 7, anna)
+	c.Elsewhere("two", 7, anna, 0)
 	expect(t, c.Here(7), "Hanna")
 	// A node that missed the word of it learns it from those that did not.
 	d := newClocked()
 	d.Arrive(7, ann)
 	before := d.changes
-	d.Elsewhere("one", 7, hanna)
+	d.Elsewhere("one", 7, hanna, 0)
 	expect(t, d.Here(7), "Hanna")
 	if d.changes == before {
 		t.Error("nobody was told")
@@ -163,9 +163,9 @@ func TestOldNicknameDoesNotComeBack(t *testing.T) {
 
 func TestWhoLeavesOneNodeMayBeOnAnother(t *testing.T) {
 	c := newClocked()
-	c.Elsewhere("two", 7, ann)
-	c.Elsewhere("three", 7, ann)
-	c.Elsewhere("two", 7, bob)
+	c.Elsewhere("two", 7, ann, 0)
+	c.Elsewhere("three", 7, ann, 0)
+	c.Elsewhere("two", 7, bob, 0)
 	c.Left("two", 7, ann.ID)
 	c.Left("two", 7, bob.ID)
 	c.Left("two", 7, 99)
@@ -180,13 +180,13 @@ func TestWhoLeavesOneNodeMayBeOnAnother(t *testing.T) {
 
 func TestPeopleOfAStoppedNodeHaveTheGrace(t *testing.T) {
 	c := newClocked()
-	c.Elsewhere("two", 7, ann)
-	c.Elsewhere("two", 7, bob)
+	c.Elsewhere("two", 7, ann, 0)
+	c.Elsewhere("two", 7, bob, 0)
 	before := c.changes
 	c.Gone("two")
 	expect(t, c.Here(7), "Ann", "bob")
 	c.pass(presence.Grace - time.Second)
-	c.Elsewhere("three", 7, ann) // she is back
+	c.Elsewhere("three", 7, ann, 0) // she is back
 	c.pass(time.Second)
 	expect(t, c.Here(7), "Ann")
 	if c.changes != before+1 {
@@ -225,7 +225,7 @@ func TestListStaysInOrder(t *testing.T) {
 		case 0, 1:
 			c.Arrive(7, person)
 		case 2:
-			c.Elsewhere("two", 7, person)
+			c.Elsewhere("two", 7, person, 0)
 		case 3:
 			c.Renamed(person)
 		default:
@@ -280,11 +280,88 @@ func crowd() *presence.Presence {
 	return p
 }
 
+// away lists those of who is here that are away.
+func (c *clocked) away(room int64) []string {
+	var away []string
+	for _, p := range c.Here(room) {
+		if p.Away {
+			away = append(away, p.Nickname)
+		}
+	}
+	return away
+}
+
+func TestWhoGivesNoSignIsAway(t *testing.T) {
+	c := newClocked()
+	c.Arrive(7, ann)
+	c.Arrive(8, ann)
+	c.Arrive(7, bob)
+	c.pass(presence.AwayAfter - time.Second)
+	if !c.Seen(bob.ID) || c.Seen(bob.ID) {
+		t.Error("a sign is news once")
+	}
+	if got := c.away(7); got != nil {
+		t.Fatal(got)
+	}
+	c.changes = 0
+	c.pass(2 * time.Second)
+	if got := c.away(7); !slices.Equal(got, []string{"Ann"}) || len(c.away(8)) != 1 || c.changes != 2 {
+		t.Fatal(got, c.changes)
+	}
+	expect(t, c.Here(7), "Ann", "bob")
+
+	// Another tab, or a stream that comes back, is no sign.
+	c.Arrive(7, ann)
+	c.Depart(7, ann.ID)
+	if got := c.away(7); !slices.Equal(got, []string{"Ann"}) {
+		t.Fatal(got)
+	}
+	// A sign is one in every room.
+	c.changes = 0
+	c.Seen(ann.ID)
+	if len(c.away(7)) != 0 || len(c.away(8)) != 0 || c.changes != 2 {
+		t.Fatal(c.away(7), c.away(8), c.changes)
+	}
+	// The longer away, the less there is to remember.
+	c.pass(3 * presence.AwayAfter)
+	if got := c.away(7); !slices.Equal(got, []string{"Ann", "bob"}) {
+		t.Fatal(got)
+	}
+	c.Seen(ann.ID)
+	if got := c.away(7); !slices.Equal(got, []string{"bob"}) {
+		t.Fatal(got)
+	}
+}
+
+func TestNodesTellHowLongAgoTheLastSignWas(t *testing.T) {
+	c := newClocked()
+	c.Elsewhere("two", 7, ann, 3*time.Minute)
+	c.Elsewhere("two", 7, bob, 0)
+	c.pass(2*time.Minute + time.Second)
+	c.Elsewhere("two", 7, ann, 5*time.Minute+time.Second)
+	c.Elsewhere("two", 7, bob, 2*time.Minute+time.Second)
+	if got := c.away(7); !slices.Equal(got, []string{"Ann"}) {
+		t.Fatal(got)
+	}
+	// One node heard a sign that the other did not.
+	c.Elsewhere("three", 7, ann, time.Second)
+	c.Elsewhere("two", 7, ann, 5*time.Minute+2*time.Second)
+	if got := c.away(7); got != nil {
+		t.Fatal(got)
+	}
+	c.Arrive(9, ann)
+	for _, in := range c.Local() {
+		if in.Person.ID != ann.ID || in.Idle != time.Second {
+			t.Fatalf("%+v", in)
+		}
+	}
+}
+
 // Another node repeats that its 2,000 people are here.
 func BenchmarkAnnouncement(b *testing.B) {
 	p := presence.New(time.Now, func(int64) {})
 	b.ReportAllocs()
 	for i := range int64(b.N) {
-		p.Elsewhere("two", 7, chat.Person{ID: i % 2000, Nickname: "somebody"})
+		p.Elsewhere("two", 7, chat.Person{ID: i % 2000, Nickname: "somebody"}, 0)
 	}
 }

@@ -1,0 +1,322 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"parlor/app/bus"
+	"parlor/app/chat"
+	"parlor/app/i18n"
+	"parlor/app/live"
+	"parlor/app/sse"
+	"parlor/views"
+)
+
+const (
+	// lookEvery is the pause between two looks at what people have to do with
+	// their rooms; each is one query for mostAtOnce of them at most. So it costs
+	// the same whether ten or ten thousand speak in a second.
+	lookEvery  = 50 * time.Millisecond
+	mostAtOnce = 200
+	// After a look that failed.
+	lookAgainAfter = time.Second
+)
+
+// personBoard shows a person's pages what is read in every room and who called;
+// draftBoard shows those of one room what was typed there.
+func personBoard(personID int64) string { return fmt.Sprintf("person/%d", personID) }
+
+func draftBoard(personID, roomID int64) string { return fmt.Sprintf("draft/%d/%d", personID, roomID) }
+
+// members keeps the pages of people up to date about themselves: read marks,
+// levels, mentions and drafts. It reads them from the database when somebody's
+// first page on this node opens its stream and when told that they moved; all
+// pages of a person on this node share what was read.
+//
+// Its invariant is that of the rooms: a word of another node is only a hint.
+// What was not heard is found by look-ups that go round among all who are here.
+type members struct {
+	s *Server
+
+	mu    sync.Mutex
+	open  map[int64]*openMember
+	dirty map[int64]bool    // of those who are open: to be read
+	spoke map[[2]int64]bool // room and person: their drafts are sent
+	ready chan struct{}
+	round int64 // of the sweep
+}
+
+// openMember is a person with pages open on this node.
+type openMember struct {
+	streams int
+	rooms   map[int64]int // streams of each room
+}
+
+func newMembers(s *Server) *members {
+	return &members{
+		s: s, open: make(map[int64]*openMember), dirty: make(map[int64]bool), spoke: make(map[[2]int64]bool),
+		ready: make(chan struct{}, 1),
+	}
+}
+
+// follow makes a page a reader of what is its person's, until the returned
+// function is called. Room 0 is none.
+func (m *members) follow(sub *live.Subscriber, personID, roomID int64) (leave func()) {
+	m.mu.Lock()
+	p := m.open[personID]
+	if p == nil {
+		p = &openMember{rooms: make(map[int64]int)}
+		m.open[personID] = p
+	}
+	first := p.rooms[roomID] == 0
+	p.streams++
+	p.rooms[roomID]++
+	m.mu.Unlock()
+	m.s.hub.Open(sub, personBoard(personID))
+	if roomID != 0 {
+		m.s.hub.Open(sub, draftBoard(personID, roomID))
+	}
+	if first {
+		m.moved(personID)
+	}
+	return func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		p.streams--
+		if p.rooms[roomID]--; p.rooms[roomID] == 0 {
+			delete(p.rooms, roomID)
+			m.s.hub.Clear(draftBoard(personID, roomID))
+		}
+		if p.streams == 0 {
+			delete(m.open, personID)
+			delete(m.dirty, personID)
+			// Nobody keeps it up to date from now on, so nobody shall get it.
+			m.s.hub.Clear(personBoard(personID))
+		}
+	}
+}
+
+// moved notes that something of these people is to be read again.
+func (m *members) moved(people ...int64) {
+	m.mu.Lock()
+	for _, id := range people {
+		if m.open[id] != nil {
+			m.dirty[id] = true
+		}
+	}
+	m.mu.Unlock()
+	m.wake()
+}
+
+func (m *members) wake() {
+	select {
+	case m.ready <- struct{}{}:
+	default:
+	}
+}
+
+// tell is moved, on all nodes.
+func (m *members) tell(people ...int64) {
+	m.moved(people...)
+	const most = bus.MostData / 22 // an id and its comma
+	for piece := range slices.Chunk(people, most) {
+		key := ""
+		if len(piece) == 1 {
+			key = fmt.Sprint(piece[0])
+		}
+		m.s.bus.Tell(toldMember, key, piece)
+	}
+}
+
+// said notes that somebody spoke: the read mark moved, and what was typed is
+// sent.
+func (m *members) said(roomID, personID int64) {
+	m.mu.Lock()
+	m.spoke[[2]int64{roomID, personID}] = true
+	m.mu.Unlock()
+	m.wake()
+}
+
+// sweep has a quarter of all people looked after.
+func (m *members) sweep() {
+	m.mu.Lock()
+	m.round++
+	for id := range m.open {
+		if id%4 == m.round%4 {
+			m.dirty[id] = true
+		}
+	}
+	m.mu.Unlock()
+	m.wake()
+}
+
+// distrust has all people looked after.
+func (m *members) distrust() {
+	m.mu.Lock()
+	for id := range m.open {
+		m.dirty[id] = true
+	}
+	m.mu.Unlock()
+	m.wake()
+}
+
+// run looks after those who moved, until ctx ends.
+func (m *members) run(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-m.ready:
+		}
+		pause := lookEvery
+		if err := m.look(ctx); err != nil {
+			if ctx.Err() == nil {
+				m.s.log.Warn("could not read what people have to do with their rooms, trying again", "err", err)
+			}
+			pause = lookAgainAfter
+			m.wake()
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(pause):
+		}
+	}
+}
+
+// look takes some of those who moved and brings their boards up to date.
+func (m *members) look(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	if err := m.clearDrafts(ctx); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	people := make([]int64, 0, min(len(m.dirty), mostAtOnce))
+	for id := range m.dirty {
+		if len(people) == mostAtOnce {
+			m.wake() // for the others
+			break
+		}
+		people = append(people, id)
+		delete(m.dirty, id)
+	}
+	m.mu.Unlock()
+	if len(people) == 0 {
+		return nil
+	}
+	err := m.bring(ctx, people)
+	if err != nil {
+		m.moved(people...)
+	}
+	return err
+}
+
+// clearDrafts forgets what was typed by those who sent it.
+func (m *members) clearDrafts(ctx context.Context) error {
+	m.mu.Lock()
+	spoke := m.spoke
+	m.spoke = make(map[[2]int64]bool)
+	m.mu.Unlock()
+	if len(spoke) == 0 {
+		return nil
+	}
+	var rooms, people []int64
+	for at := range spoke {
+		rooms, people = append(rooms, at[0]), append(people, at[1])
+	}
+	if err := m.s.store.ClearDrafts(ctx, rooms, people); err != nil {
+		m.mu.Lock()
+		for at := range spoke {
+			m.spoke[at] = true
+		}
+		m.mu.Unlock()
+		return err
+	}
+	slices.Sort(people)
+	m.tell(slices.Compact(people)...)
+	return nil
+}
+
+// bring reads what people have to do with their rooms and shows it to them.
+func (m *members) bring(ctx context.Context, people []int64) error {
+	all, err := m.s.store.Memberships(ctx, people)
+	if err != nil {
+		return err
+	}
+	of, called := make(map[int64][]chat.Membership), []int64{}
+	for _, b := range all {
+		of[b.PersonID] = append(of[b.PersonID], b)
+		if b.Calls > 0 && !slices.Contains(called, b.PersonID) {
+			called = append(called, b.PersonID)
+		}
+	}
+	var newest map[int64]chat.Call
+	if len(called) > 0 {
+		if newest, err = m.s.store.NewestCalls(ctx, called); err != nil {
+			return err
+		}
+	}
+	for _, id := range people {
+		m.show(id, of[id], newest[id])
+	}
+	return nil
+}
+
+// show puts what one person has to do with the rooms on the boards.
+func (m *members) show(personID int64, all []chat.Membership, call chat.Call) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	p := m.open[personID]
+	if p == nil {
+		return
+	}
+	board, calls := personBoard(personID), 0
+	drafts := make(map[int64]chat.Membership)
+	for _, b := range all {
+		calls += b.Calls
+		drafts[b.RoomID] = b
+		room := "r" + fmt.Sprint(b.RoomID)
+		m.s.hub.Put(board, room, same(sse.Signals(map[string]any{"_me": map[string]any{room: views.MemberSignals(b)}}, "")))
+	}
+	m.s.hub.Put(board, "calls", same(sse.Signals(map[string]any{"_calls": calls}, "")))
+	if call.Unread {
+		var shown live.Variants
+		for _, l := range i18n.Langs {
+			shown = append(shown, sse.Signals(map[string]any{"_call": views.CallSignals(l, call)}, ""))
+		}
+		m.s.hub.Put(board, "call", shown)
+	}
+	for roomID := range p.rooms {
+		if roomID != 0 {
+			b := drafts[roomID]
+			m.s.hub.Put(draftBoard(personID, roomID), "draft", same(sse.Signals(map[string]any{
+				"_draft": map[string]any{"body": strings.ReplaceAll(b.Draft, "\r", ""), "tab": b.DraftTab}}, "")))
+		}
+	}
+}
+
+// heard reads what another node says of people.
+func (m *members) heard(data []byte) error {
+	var people []int64
+	err := json.Unmarshal(data, &people)
+	m.moved(people...)
+	return err
+}
+
+// tellCalled tells those whom a message calls, and those whom it called before.
+// Who is not found now finds out by the sweep.
+func (s *Server) tellCalled(ctx context.Context, roomID, seq int64, before ...int64) {
+	people, err := s.store.Called(ctx, roomID, seq)
+	if err != nil {
+		s.log.Warn("who is called will find out a little later", "err", err)
+	}
+	people = append(people, before...)
+	slices.Sort(people)
+	s.members.tell(slices.Compact(people)...)
+}

@@ -1,0 +1,356 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/lib/pq"
+
+	"parlor/app/chat"
+)
+
+// membershipRow is a membership as the queries below select it.
+type membershipRow struct {
+	RoomID      int64  `db:"room_id"`
+	PersonID    int64  `db:"person_id"`
+	Marked      bool   `db:"marked"`
+	ReadSeq     int64  `db:"read_seq"`
+	ReadOrdinal int64  `db:"read_ordinal"`
+	Turn        int    `db:"read_turn"`
+	Level       string `db:"level"`
+	Calls       int    `db:"calls"`
+	Draft       string `db:"draft"`
+	DraftTab    string `db:"draft_tab"`
+}
+
+func (r membershipRow) membership() chat.Membership {
+	return chat.Membership{
+		RoomID: r.RoomID, PersonID: r.PersonID, Marked: r.Marked, ReadSeq: r.ReadSeq, ReadOrdinal: r.ReadOrdinal, Turn: r.Turn,
+		Level: chat.Level(r.Level), Calls: r.Calls, Draft: r.Draft, DraftTab: r.DraftTab,
+	}
+}
+
+// mostMemberships is how many rooms of a person are followed: those where
+// something was said last.
+const mostMemberships = 200
+
+// A person's rooms, with the mentions above each mark: one step in an index for
+// every room.
+const membershipsSQL = `
+	select b.room_id, b.person_id, b.read_seq > 0 or b.read_at is not null as marked, b.read_seq, b.read_ordinal, b.read_turn,
+	       b.level, b.draft, b.draft_tab,
+	       case when b.level in ('all', 'mentions') then (
+	           select count(*) from (
+	               select from mentions m where m.person_id = b.person_id and m.room_id = b.room_id and m.seq > b.read_seq limit $2) as few
+	       ) else 0 end as calls
+	from unnest($1::bigint[]) as who(id)
+	cross join lateral (
+	    select b.* from memberships b join rooms r on r.id = b.room_id
+	    where b.person_id = who.id order by r.last_said_at desc limit $3) as b`
+
+// Memberships reads what people have to do with their rooms, in one query.
+func (s *Store) Memberships(ctx context.Context, people []int64) ([]chat.Membership, error) {
+	var rows []membershipRow
+	err := again(ctx, func() error {
+		rows = rows[:0]
+		return s.memberships.SelectContext(ctx, &rows, pq.Array(people), chat.MostCalls, mostMemberships)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the memberships of %d people: %w", len(people), err)
+	}
+	out := make([]chat.Membership, len(rows))
+	for i, r := range rows {
+		out[i] = r.membership()
+	}
+	return out, nil
+}
+
+// Read notes that a person has read a room up to its number upTo, or to its
+// end where that is less. The mark never goes back, and what was read before it
+// was set back (turn; -1 is any) does not count. It tells whether it moved.
+func (s *Store) Read(ctx context.Context, roomID, personID, upTo int64, turn int) (bool, error) {
+	var before []int64
+	err := again(ctx, func() error {
+		before = before[:0]
+		return s.read.SelectContext(ctx, &before, roomID, personID, upTo, s.now(), turn)
+	})
+	if err != nil {
+		return false, fmt.Errorf("note what person %d read in room %d: %w", personID, roomID, err)
+	}
+	return len(before) == 1 && before[0] != 0, nil
+}
+
+// It answers with 1 where the mark moved, 0 where only its time did, and with
+// no row where it was further already.
+const readSQL = `
+	with old as (select read_seq, read_at from memberships where room_id = $1 and person_id = $2),
+	noted as (
+	    insert into memberships as b (room_id, person_id, read_seq, read_ordinal, read_at)
+	    select $1, $2, coalesce(m.seq, 0), coalesce(m.ordinal, 0), $4
+	    from (select) as one
+	    left join lateral (select seq, ordinal from messages where room_id = $1 and seq <= $3 order by seq desc limit 1) as m on true
+	    on conflict (room_id, person_id) do update
+	    set read_seq = excluded.read_seq, read_ordinal = excluded.read_ordinal, read_at = excluded.read_at
+	    where b.read_seq <= excluded.read_seq and ($5 < 0 or b.read_turn = $5)
+	    returning read_seq)
+	select case when old.read_seq is null or old.read_seq < noted.read_seq or old.read_at is null then 1 else 0 end
+	from noted left join old on true`
+
+// Unread sets a person's mark back to the message before one, so that this is
+// the first unread.
+func (s *Store) Unread(ctx context.Context, roomID, personID, seq int64) error {
+	var changed int64
+	err := again(ctx, func() error {
+		result, err := s.DB.ExecContext(ctx, `
+			insert into memberships as b (room_id, person_id, read_seq, read_ordinal, read_at, read_turn)
+			select $1, $2, coalesce(before.seq, 0), m.ordinal - 1, $4, 1
+			from messages m
+			left join lateral (select seq from messages where room_id = $1 and seq < $3 order by seq desc limit 1) as before on true
+			where m.room_id = $1 and m.seq = $3
+			on conflict (room_id, person_id) do update
+			set read_seq = excluded.read_seq, read_ordinal = excluded.read_ordinal,
+			    read_at = coalesce(b.read_at, excluded.read_at), read_turn = b.read_turn + 1`, roomID, personID, seq, s.now())
+		if err == nil {
+			changed, err = result.RowsAffected()
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("set the mark of person %d in room %d back: %w", personID, roomID, err)
+	}
+	if changed == 0 {
+		return chat.Refuse(chat.NotFound, chat.NoSuchMessage)
+	}
+	return nil
+}
+
+// SetLevel says how much of a room a person wants to hear.
+func (s *Store) SetLevel(ctx context.Context, roomID, personID int64, level chat.Level) error {
+	err := again(ctx, func() error {
+		_, err := s.DB.ExecContext(ctx, `
+			insert into memberships (room_id, person_id, level) values ($1, $2, $3)
+			on conflict (room_id, person_id) do update set level = excluded.level`, roomID, personID, string(level))
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("set the level of person %d in room %d: %w", personID, roomID, err)
+	}
+	return nil
+}
+
+// SaveDraft keeps what a person has typed in a room and not sent; "" forgets
+// it. n counts what the page named tab has saved: of the same page a lower
+// number is older, and does not count.
+func (s *Store) SaveDraft(ctx context.Context, roomID, personID int64, draft, tab string, n int64) error {
+	err := again(ctx, func() error {
+		_, err := s.DB.ExecContext(ctx, `
+			insert into memberships as b (room_id, person_id, draft, draft_at, draft_tab, draft_n)
+			select $1, $2, $3, $4, $5, $6
+			where $3 <> '' or exists (select from memberships where room_id = $1 and person_id = $2)
+			on conflict (room_id, person_id) do update
+			set draft = excluded.draft, draft_at = excluded.draft_at, draft_tab = excluded.draft_tab, draft_n = excluded.draft_n
+			where b.draft_tab <> excluded.draft_tab or b.draft_n < excluded.draft_n`,
+			roomID, personID, draft, sql.NullTime{Time: s.now(), Valid: draft != ""}, tab, n)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("save the draft of person %d in room %d: %w", personID, roomID, err)
+	}
+	return nil
+}
+
+// ClearDrafts forgets the drafts of people who spoke: people[i] in rooms[i].
+func (s *Store) ClearDrafts(ctx context.Context, rooms, people []int64) error {
+	err := again(ctx, func() error {
+		_, err := s.clearDrafts.ExecContext(ctx, pq.Array(rooms), pq.Array(people))
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("clear %d drafts: %w", len(rooms), err)
+	}
+	return nil
+}
+
+const clearDraftsSQL = `
+	update memberships b set draft = '', draft_at = null, draft_tab = ''
+	from unnest($1::bigint[], $2::bigint[]) as said(room_id, person_id)
+	where b.room_id = said.room_id and b.person_id = said.person_id and b.draft <> ''`
+
+// SetStatus gives a person another status line. It counts as a rename: of two
+// states of a person the one with more Renames is the newer.
+func (s *Store) SetStatus(ctx context.Context, personID int64, status string) (chat.Person, error) {
+	var row personRow
+	err := s.DB.GetContext(ctx, &row, `
+		update people set status = $2, renames = renames + 1 where id = $1 returning id, nickname, hue, renames, status`, personID, status)
+	if err != nil {
+		return chat.Person{}, fmt.Errorf("set the status of person %d: %w", personID, err)
+	}
+	return row.person(), nil
+}
+
+// gapSQL looks at no more rows of anything than the limit.
+const gapSQL = `
+	select r.said - b.read_ordinal as new, f.said_at as since,
+	       (select count(*) from (
+	           select from mentions m where m.person_id = $2 and m.room_id = $1 and m.seq > b.read_seq limit $3) as few) as calls,
+	       (select count(*) from (
+	           select m.edited_at from messages m where m.room_id = $1 and m.rev > b.read_seq and m.seq <= b.read_seq order by m.rev limit $3) as few
+	        where edited_at > t.looked) as edited,
+	       (select count(*) from (
+	           select m.deleted_at from messages m where m.room_id = $1 and m.rev > b.read_seq and m.seq <= b.read_seq order by m.rev limit $3) as few
+	        where deleted_at > t.looked) as deleted
+	from memberships b
+	join rooms r on r.id = b.room_id
+	join lateral (select said_at from messages where room_id = $1 and seq > b.read_seq order by seq limit 1) as f on true
+	left join messages l on l.room_id = $1 and l.seq = b.read_seq
+	cross join lateral (select greatest(b.read_at, l.said_at) as looked) as t
+	where b.room_id = $1 and b.person_id = $2 and (b.read_seq > 0 or b.read_at is not null)`
+
+// Gap tells what happened in a room after a person's read mark; nothing, when
+// there is none, or it is at the end.
+func (s *Store) Gap(ctx context.Context, roomID, personID int64) (chat.Gap, error) {
+	var rows []struct {
+		New     int64     `db:"new"`
+		Since   time.Time `db:"since"`
+		Calls   int       `db:"calls"`
+		Edited  int       `db:"edited"`
+		Deleted int       `db:"deleted"`
+	}
+	err := again(ctx, func() error {
+		rows = rows[:0]
+		return s.DB.SelectContext(ctx, &rows, gapSQL, roomID, personID, chat.MostInGap)
+	})
+	if err != nil {
+		return chat.Gap{}, fmt.Errorf("read what person %d missed in room %d: %w", personID, roomID, err)
+	}
+	if len(rows) == 0 {
+		return chat.Gap{}, nil
+	}
+	return chat.Gap(rows[0]), nil
+}
+
+// Called lists those who are mentioned or answered by a message.
+func (s *Store) Called(ctx context.Context, roomID, seq int64) ([]int64, error) {
+	var people []int64
+	err := again(ctx, func() error {
+		people = people[:0]
+		return s.DB.SelectContext(ctx, &people, `select person_id from mentions where room_id = $1 and seq = $2`, roomID, seq)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("find who is called by message %d of room %d: %w", seq, roomID, err)
+	}
+	return people, nil
+}
+
+// InboxSize is how many calls a page of the inbox has.
+const InboxSize = 30
+
+// InboxPlace is a place in somebody's inbox: that of a call. The zero value is
+// before the first.
+type InboxPlace struct {
+	SaidAt  time.Time
+	Room    int64
+	Message int64
+}
+
+type callRow struct {
+	PersonID  int64     `db:"person_id"`
+	RoomID    int64     `db:"room_id"`
+	Slug      string    `db:"slug"`
+	RoomName  string    `db:"room_name"`
+	Seq       int64     `db:"seq"`
+	Reason    string    `db:"reason"`
+	SaidAt    time.Time `db:"said_at"`
+	Unread    bool      `db:"unread"`
+	Body      string    `db:"body"`
+	Emote     bool      `db:"emote"`
+	Files     int       `db:"files"`
+	AuthorID  int64     `db:"author_id"`
+	Nickname  string    `db:"nickname"`
+	Hue       int       `db:"hue"`
+	Mentioned []byte    `db:"mentioned_people"`
+}
+
+func (r callRow) call() (chat.Call, error) {
+	c := chat.Call{
+		Room: chat.Room{ID: r.RoomID, Slug: r.Slug, Name: r.RoomName}, Seq: r.Seq, Reason: r.Reason,
+		Author: chat.Person{ID: r.AuthorID, Nickname: r.Nickname, Hue: r.Hue},
+		Body:   r.Body, Files: r.Files, Emote: r.Emote, SaidAt: r.SaidAt, Unread: r.Unread,
+	}
+	if r.Mentioned != nil {
+		if err := json.Unmarshal(r.Mentioned, &c.Names); err != nil {
+			return c, fmt.Errorf("read who is named in message %d of room %d: %w", r.Seq, r.RoomID, err)
+		}
+	}
+	return c, nil
+}
+
+// callColumns tell of a call c; message m, its author p, its room r, and the
+// membership b of the one who is called.
+const callColumns = `
+	c.person_id, c.room_id, r.slug, r.name as room_name, c.seq, c.reason, c.said_at, c.seq > coalesce(b.read_seq, 0) as unread,
+	left(m.body, 300) as body, m.emote, m.files, m.author_id, p.nickname, p.hue,
+	case when m.mentioned is not null then (select jsonb_agg(` + personJSON + `) from people x where x.id = any(m.mentioned)) end as mentioned_people`
+
+const callTables = `
+	join messages m on m.room_id = c.room_id and m.seq = c.seq
+	join people p on p.id = m.author_id
+	join rooms r on r.id = c.room_id
+	left join memberships b on b.room_id = c.room_id and b.person_id = c.person_id`
+
+// Inbox lists the mentions of a person and the answers, newest first, after a
+// place in that list.
+func (s *Store) Inbox(ctx context.Context, personID int64, after InboxPlace) (calls []chat.Call, more bool, err error) {
+	where, args := `c.person_id = $1`, []any{personID, InboxSize + 1}
+	if after != (InboxPlace{}) {
+		where += ` and c.said_at <= $3 and (c.said_at < $3 or (c.room_id, c.seq) > ($4, $5))`
+		args = append(args, after.SaidAt, after.Room, after.Message)
+	}
+	var rows []callRow
+	err = again(ctx, func() error {
+		rows = rows[:0]
+		return s.DB.SelectContext(ctx, &rows, `select `+callColumns+` from (
+			select * from mentions c where `+where+` order by c.said_at desc, c.room_id, c.seq limit $2) as c`+callTables+`
+			order by c.said_at desc, c.room_id, c.seq`, args...)
+	})
+	if err != nil {
+		return nil, false, fmt.Errorf("read the inbox of person %d: %w", personID, err)
+	}
+	for _, r := range rows[:min(len(rows), InboxSize)] {
+		c, err := r.call()
+		if err != nil {
+			return nil, false, err
+		}
+		calls = append(calls, c)
+	}
+	return calls, len(rows) > InboxSize, nil
+}
+
+// NewestCalls finds for each person the newest call in a room that they want
+// to hear of, by person.
+func (s *Store) NewestCalls(ctx context.Context, people []int64) (map[int64]chat.Call, error) {
+	var rows []callRow
+	err := again(ctx, func() error {
+		rows = rows[:0]
+		return s.DB.SelectContext(ctx, &rows, `select `+callColumns+` from unnest($1::bigint[]) as who(id)
+			cross join lateral (
+			    select n.* from mentions n join memberships l on l.room_id = n.room_id and l.person_id = n.person_id
+			    where n.person_id = who.id and l.level in ('all', 'mentions')
+			    order by n.said_at desc, n.room_id, n.seq limit 1) as c`+callTables, pq.Array(people))
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the newest calls of %d people: %w", len(people), err)
+	}
+	calls := make(map[int64]chat.Call, len(rows))
+	for _, r := range rows {
+		c, err := r.call()
+		if err != nil {
+			return nil, err
+		}
+		calls[r.PersonID] = c
+	}
+	return calls, nil
+}

@@ -1,0 +1,29 @@
+// What HTML, CSS and Datastar's attributes can't do about what is unread: the
+// divider above the first unread message, and whether the way to it is needed.
+// Where it stands is decided in views/unread.go.
+
+const since = $('#catch-up')
+let passed // the mark whose divider was in sight
+
+const sight = new IntersectionObserver(([entry]) => {
+  if (entry.isIntersecting) passed = since.dataset.mark
+  since.classList.toggle('shown', !entry.isIntersecting)
+})
+
+// The divider is drawn by CSS where data-new is: an element between messages
+// would be in the way of patches, which take the attribute away, too.
+function show() {
+  const {mark} = since.dataset, log = $('#log')
+  let first = mark >= 0 && [...log.children].find((message) => +message.dataset.seq > mark)
+  // The page may begin later than the first unread message.
+  if (first && first === log.firstElementChild && !$('#older.none') && !location.search.includes(`after=${mark}`)) first = null
+  for (const old of log.querySelectorAll('[data-new]')) delete old.dataset.new
+  if (first) first.querySelector('.said').dataset.new = since.firstElementChild.textContent
+  sight.disconnect()
+  since.classList.toggle('shown', first === null)
+  if (first && passed !== mark) sight.observe(first)
+}
+if (since) {
+  new MutationObserver(show).observe(since.parentNode, {subtree: true, childList: true, attributeFilter: ['data-mark']})
+  show()
+}
