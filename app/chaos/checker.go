@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"golang.org/x/net/html"
 )
 
 // The checker shares nothing with the program. It compares three records: what
@@ -50,6 +52,7 @@ type shown struct {
 	Deleted  bool
 	Nickname string
 	author   string
+	said     *html.Node // all that belongs to it, where it is at hand
 }
 
 // sight is the moment in which a message came on a page: appended, or (Whole)
@@ -66,6 +69,9 @@ type record struct {
 	Seen     []sight
 	Shown    []shown // in the end, from top to bottom
 	Problems []string
+	// Whole is each message that it shows in the end, with all that belongs to
+	// it; Fresh the same of a page that was opened then.
+	Whole, Fresh map[int64]string
 }
 
 // verdict is what the checker found.
@@ -253,9 +259,14 @@ func (v *verdict) checkReader(r record, history []row) {
 			note(&v.Wrong, "%s shows %d (%q), which is not in the history", r.Reader, s.Seq, s.Text)
 			continue
 		}
-		want := shown{history[at].Seq, tidy(history[at].Text), history[at].Edited, history[at].Deleted, history[at].Nickname, s.author}
+		want := shown{history[at].Seq, tidy(history[at].Text), history[at].Edited, history[at].Deleted, history[at].Nickname, s.author, s.said}
 		if s != want {
 			note(&v.Lost, "%s shows %+v where the history has %+v", r.Reader, s, want)
+		}
+	}
+	for seq, fresh := range r.Fresh {
+		if whole, there := r.Whole[seq]; there && whole != fresh {
+			note(&v.Lost, "%s shows %d as\n\t%s\nand a page that was opened in the end as\n\t%s", r.Reader, seq, whole, fresh)
 		}
 	}
 	if len(r.Shown) < min(len(history), atLeastShown) {

@@ -274,6 +274,9 @@ func TestTheCheckerComparesPostsHistoryAndReaders(t *testing.T) {
 			[]row{{Seq: 1, Nonce: "1", Text: "text 1", Nickname: "B"}}, nil, "lost"},
 		{"a rename that holds", []*post{{Poster: "B", Nonce: "1", Text: "text 1", Tried: []time.Time{at(1)}, Acked: at(2), Seq: 1}},
 			[]row{{Seq: 1, Nonce: "1", Text: "text 1", Nickname: "C"}}, nil, ""},
+		{"something that belongs to a message is not shown", threeSaid, three, []record{{
+			Reader: "page", Shown: reader(1, 2, 3).Shown, Whole: map[int64]string{1: "a", 2: "b"}, Fresh: map[int64]string{2: "b 👍", 3: "c"},
+		}}, "lost"},
 		{"the reader has a problem", threeSaid, three, []record{{Reader: "page", Shown: reader(1, 2, 3).Shown, Problems: []string{"was loaded afresh"}}}, "wrong"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

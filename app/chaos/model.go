@@ -33,7 +33,8 @@ type article struct {
 var (
 	tailSelector    = regexp.MustCompile(`^#log(?:\.tail|:is\(\.tail, \.of-\d+\))(:not\(:has\(> #m-(\d+)\)\))?$`)
 	nameSelector    = regexp.MustCompile(`^#log \[data-name="(\d+)"\]$`)
-	besideSelector  = regexp.MustCompile(`^#log \[data-author="\d+"\] > \.seal$`) // nothing that is checked
+	quoteSelector   = regexp.MustCompile(`^\[data-quote="(\d+)"\]$`)
+	sealSelector    = regexp.MustCompile(`^#log \[data-author="\d+"\] > \.seal$`) // not checked
 	messageSelector = regexp.MustCompile(`^#m-\d+$`)
 )
 
@@ -97,17 +98,58 @@ func (m *model) patch(selector, mode, elements string) {
 		}
 		m.complain("no log in what replaces %s", selector)
 	case mode == "inner" && nameSelector.MatchString(selector):
+		person := nameSelector.FindStringSubmatch(selector)[1]
 		for i := range m.log {
-			if m.log[i].author == nameSelector.FindStringSubmatch(selector)[1] {
+			if m.log[i].author == person {
 				m.log[i].Nickname = tidy(html.UnescapeString(elements))
 			}
+			m.fill(m.log[i].said, "data-name", person, elements)
 		}
-	case mode == "inner" && besideSelector.MatchString(selector):
+	case mode == "inner" && quoteSelector.MatchString(selector):
+		for i := range m.log {
+			m.fill(m.log[i].said, "data-quote", quoteSelector.FindStringSubmatch(selector)[1], elements)
+		}
+	case mode == "inner" && sealSelector.MatchString(selector):
 	case selector != "" && !strings.Contains(selector, "#log") && !strings.Contains(selector, "#history") && !strings.Contains(elements, `id="m-`):
 		// Some other part of the page.
 	default:
 		m.complain("a patch of %q with mode %q", selector, mode)
 	}
+}
+
+// fill puts HTML into the elements in which an attribute has the value.
+func (m *model) fill(root *html.Node, name, value, inner string) {
+	if root == nil {
+		return
+	}
+	for n := range root.Descendants() {
+		if n.Type != html.ElementNode || attr(n, name) != value {
+			continue
+		}
+		nodes, err := html.ParseFragment(strings.NewReader(inner), n)
+		if err != nil {
+			m.complain("HTML that can't be read: %v", err)
+			return
+		}
+		for n.FirstChild != nil {
+			n.RemoveChild(n.FirstChild)
+		}
+		for _, node := range nodes {
+			n.AppendChild(node)
+		}
+	}
+}
+
+// wholes are each message of the log with all that belongs to it.
+func (m *model) wholes() map[int64]string {
+	all := make(map[int64]string)
+	for _, s := range m.log {
+		var b strings.Builder
+		if s.said != nil && html.Render(&b, s.said) == nil {
+			all[s.Seq] = tidy(b.String())
+		}
+	}
+	return all
 }
 
 func (m *model) find(seq int64) int {
@@ -169,6 +211,9 @@ func toArticle(n *html.Node) article {
 	a.shown.author = a.author
 	var walk func(*html.Node)
 	walk = func(n *html.Node) {
+		if hasClass(n, "said") {
+			a.said = n
+		}
 		switch {
 		case hasClass(n, "body"):
 			a.Text = text(n)

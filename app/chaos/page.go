@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"slices"
 	"time"
 
 	"github.com/go-rod/rod"
@@ -19,6 +18,7 @@ type browser struct {
 	rod      *rod.Browser
 	launcher *launcher.Launcher
 	pages    []*rod.Page
+	url      string // of the room
 }
 
 // witness notes in a page what comes into the log, in the order in which it
@@ -100,6 +100,7 @@ func (b *browser) open(url string) error {
 		return err
 	}
 	b.pages = append(b.pages, page)
+	b.url = url
 	return nil
 }
 
@@ -112,7 +113,7 @@ const readPage = `() => JSON.stringify({
 	mine: !!window.mine, seen: window.seen, online: !document.querySelector('.offline.shown'),
 	shown: [...document.querySelectorAll('#log > article')].map(a => ({
 		Seq: Number(a.dataset.seq), Text: (a.querySelector('.body')?.innerText ?? '').split(/\s+/).join(' ').trim(),
-		Edited: !!a.querySelector('.edited'), Deleted: !!a.querySelector('.tombstone'), Nickname: a.querySelector('.nickname').textContent,
+		Whole: a.querySelector('.said').outerHTML, Edited: !!a.querySelector('.edited'), Deleted: !!a.querySelector('.tombstone'), Nickname: a.querySelector('.nickname').textContent,
 	})),
 })`
 
@@ -127,12 +128,19 @@ const (
 // enough, and returns what they saw and show.
 func (b *browser) records(history []row) []record {
 	var all []record
+	fresh := &browser{rod: b.rod}
+	problem := fresh.open(b.url)
 	deadline := time.Now().Add(pagePatience)
 	for i, page := range b.pages {
 		var r record
 		for {
 			r = look(page)
 			r.Reader = fmt.Sprintf("page %d", i+1)
+			if problem != nil {
+				r.Problems = append(r.Problems, fmt.Sprintf("no page to compare with: %v", problem))
+			} else {
+				r.Fresh = look(fresh.pages[0]).Whole
+			}
 			v := &verdict{}
 			if v.checkReader(r, history); !v.broken() || time.Now().After(deadline) {
 				break
@@ -153,7 +161,10 @@ func look(page *rod.Page) (r record) {
 	var is struct {
 		Mine, Online bool
 		Seen         []sight
-		Shown        []shown
+		Shown        []struct {
+			shown
+			Whole string
+		}
 	}
 	if err := json.Unmarshal([]byte(res.Value.Str()), &is); err != nil {
 		r.Problems = append(r.Problems, err.Error())
@@ -164,6 +175,10 @@ func look(page *rod.Page) (r record) {
 	if !is.Online {
 		r.Problems = append(r.Problems, "says that it is offline")
 	}
-	r.Seen, r.Shown = is.Seen, slices.Clip(is.Shown)
+	r.Seen, r.Whole = is.Seen, make(map[int64]string)
+	for _, s := range is.Shown {
+		r.Shown = append(r.Shown, s.shown)
+		r.Whole[s.Seq] = s.Whole
+	}
 	return r
 }

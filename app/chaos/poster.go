@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -61,6 +62,8 @@ func (p *poster) run(stop, ctx context.Context) {
 		switch own := p.own(); {
 		case p.random.IntN(100) == 0:
 			p.rename(ctx)
+		case own != nil && p.random.IntN(100) < 10:
+			p.react(ctx, own)
 		case own != nil && p.random.IntN(100) < p.edits:
 			p.change(ctx, own, p.random.IntN(3) == 0)
 		default:
@@ -85,12 +88,16 @@ func (p *poster) own() *post {
 }
 
 func (p *poster) say(ctx context.Context, n int) {
-	m := &post{Poster: p.name, Nonce: uuid.NewString(), Text: fmt.Sprintf("%s says %d: <b>&amp; 你好 %s", p.name, n, p.filler())}
+	m := &post{Poster: p.name, Nonce: uuid.NewString(), Text: fmt.Sprintf("%s says %d: <b> & 你好 %s", p.name, n, p.filler())}
+	form := url.Values{"body": {m.Text}, "nonce": {m.Nonce}}
+	if parent := p.own(); parent != nil && p.random.IntN(4) == 0 {
+		form.Set("parent", strconv.FormatInt(parent.Seq, 10))
+	}
 	p.mu.Lock()
 	p.posts = append(p.posts, m)
 	p.mu.Unlock()
 	var said struct{ Seq, Rev int64 }
-	if p.insist(ctx, p.room+"/messages", url.Values{"body": {m.Text}, "nonce": {m.Nonce}}, http.StatusCreated, &m.Tried, func(answer []byte) bool {
+	if p.insist(ctx, p.room+"/messages", form, http.StatusCreated, &m.Tried, func(answer []byte) bool {
 		return json.Unmarshal(answer, &said) == nil && said.Seq > 0 && said.Rev >= said.Seq
 	}) {
 		p.mu.Lock()
@@ -126,6 +133,13 @@ func (p *poster) change(ctx context.Context, m *post, remove bool) {
 		p.mu.Unlock()
 		p.acked(changed.Rev, c.Tried[0])
 	}
+}
+
+// react gives a message an emoji, or takes it back, once: whether it arrived is
+// seen in what pages show in the end.
+func (p *poster) react(ctx context.Context, m *post) {
+	emoji := []string{"👍", "🎉", "🍵"}[p.random.IntN(3)]
+	_, _, _ = p.try(ctx, fmt.Sprintf("%s/messages/%d/reactions", p.room, m.Seq), url.Values{"emoji": {emoji}})
 }
 
 func (p *poster) rename(ctx context.Context) {

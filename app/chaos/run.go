@@ -190,8 +190,13 @@ func (r *run) history() (rows []row, rev int64, err error) {
 // conclude puts all records together and has them checked. Nobody reads or
 // posts any more.
 func (r *run) conclude(history []row, rev int64, records []record) *report {
+	afresh := newSubscriber("afresh", "http://"+r.world.readers.addr()+room, r.watchdog)
+	problem := afresh.load(r.ctx)
 	for _, s := range r.subscribers {
 		rec := s.record()
+		if rec.Fresh = afresh.model.wholes(); problem != nil {
+			rec.Problems = append(rec.Problems, fmt.Sprintf("no page to compare with: %v", problem))
+		}
 		if got := s.rev.Load(); got != rev {
 			rec.Problems = append(rec.Problems, fmt.Sprintf("ended at number %d, the room is at %d", got, rev))
 		}

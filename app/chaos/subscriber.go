@@ -286,7 +286,7 @@ func (s *subscriber) apply(kind, data string, last *atomic.Int64) {
 func (s *subscriber) record() record {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r := record{Reader: s.name, Seen: s.model.seen, Shown: s.model.log, Problems: s.model.errors}
+	r := record{Reader: s.name, Seen: s.model.seen, Shown: s.model.log, Problems: s.model.errors, Whole: s.model.wholes()}
 	if s.model.pages == 0 {
 		r.Problems = append(r.Problems, fmt.Sprintf("never got the page: %v", s.said))
 	}
