@@ -113,9 +113,6 @@ func seed(ctx context.Context, server http.Handler, clock *clock, today time.Tim
 	return s.cookies, nil
 }
 
-// notYet are the parts of a message that the server can't do yet.
-var notYet = []string{"reactions", "pin", "save", "upload"}
-
 // seeder does one thing after the other, until one fails.
 type seeder struct {
 	ctx     context.Context
@@ -158,7 +155,7 @@ func (s *seeder) say(at time.Time, r *room, l *line) {
 		fields.Set("parent", fmt.Sprint(r.seqs[l.re]))
 	}
 	var answer *recorder
-	if l.picture == "" || slices.Contains(notYet, "upload") {
+	if l.picture == "" {
 		answer = s.post(l.who, r.path+"/messages", fields)
 	} else {
 		answer = s.postFile(l.who, r.path+"/messages", fields, l.picture)
@@ -176,16 +173,13 @@ func (s *seeder) say(at time.Time, r *room, l *line) {
 		s.post(l.who, path, form("body", text, "version", fmt.Sprint(i+1)))
 	}
 	for i, given := range l.reactions {
-		if slices.Contains(notYet, "reactions") {
-			break
-		}
 		s.clock.set(at.Add(time.Duration(i+1) * 20 * time.Second))
 		s.post(given.who, path+"/reactions", form("emoji", given.emoji))
 	}
-	if l.pin != "" && !slices.Contains(notYet, "pin") {
+	if l.pin != "" {
 		s.post(l.pin, path+"/pin", nil)
 	}
-	if l.save != "" && !slices.Contains(notYet, "save") {
+	if l.save != "" {
 		s.post(l.save, path+"/save", nil)
 	}
 	if l.deleted {

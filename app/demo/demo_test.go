@@ -18,7 +18,9 @@ func TestMain(m *testing.M) { dbtest.Main(m) }
 func TestTheDemoShowsEverything(t *testing.T) {
 	url := dbtest.New(t)
 	now := time.Date(2026, 5, 9, 11, 0, 0, 0, time.UTC)
-	people, err := demo.Fill(context.Background(), app.DefaultConfig(), url, now)
+	cfg := app.DefaultConfig()
+	cfg.Files = t.TempDir()
+	people, err := demo.Fill(context.Background(), cfg, url, now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,6 +50,15 @@ func TestTheDemoShowsEverything(t *testing.T) {
 		{"edited messages", 3, `select count(*) from messages where edited_at is not null`},
 		{"messages with two earlier texts", 1, `select count(*) from messages where version >= 3`},
 		{"deleted messages", 1, `select count(*) from messages where deleted_at is not null`},
+		{"answers", 10, `select count(*) from messages where parent_seq is not null`},
+		{"people called by name", 3, `select count(*) from mentions where reason = 'mention'`},
+		{"reactions", 10, `select count(*) from reactions`},
+		{"different emoji", 4, `select count(distinct emoji) from reactions`},
+		{"told by /me", 1, `select count(*) from messages where emote`},
+		{"pinned messages", 1, `select count(*) from messages where pinned_at is not null`},
+		{"saved messages", 1, `select count(*) from saved`},
+		{"pictures", 1, `select count(*) from files where width > 0 and seq is not null`},
+		{"messages that can be found", 140, `select count(*) from messages where terms is not null`},
 		{"unread by Mara", 4, `select count(*) from messages m join memberships s using (room_id) join people p on p.id = s.person_id
 			where p.nickname = 'Mara' and m.seq > s.read_seq`},
 	} {
