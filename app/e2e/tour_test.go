@@ -106,7 +106,7 @@ func TestTour(t *testing.T) {
 			}
 			png, err := v.page.Screenshot(false, &proto.PageCaptureScreenshot{Format: proto.PageCaptureScreenshotFormatPng})
 			v.must(err)
-			if len(png) < 5000 || len(png) > 150_000 {
+			if len(png) < 5000 || len(png) > 200_000 {
 				t.Errorf("%s has %d bytes", picture.name, len(png))
 			}
 			v.must(os.WriteFile(filepath.Join(dir, picture.name+".png"), png, 0o644))
