@@ -774,5 +774,5 @@ func TestLanguages(t *testing.T) {
 	contains(t, v.get("/", "Accept-Language", "en"), 200, `lang="zh-Hans"`, "theme-dark")
 	st := v.stream("/rooms/parlor/stream?after=0")
 	s.guest("Ann").post("/rooms/parlor/messages", "body", "x", "nonce", uuid.NewString())
-	st.until("复制链接")
+	st.until("回复")
 }

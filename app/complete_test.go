@@ -76,7 +76,7 @@ func TestMarkdownIsShownAndEditedAsTyped(t *testing.T) {
 func TestMentionsCantBeForged(t *testing.T) {
 	s := newSite(t)
 	ann := s.guest("Ann")
-	for _, typed := range []string{"\x0E1\x0F hi", "a \x0E0\x0F", "`\x0E1\x0F`", `<span class="mention" data-mention="1">@Ann</span>`, `[@Ann](x){data-mention=1}`} {
+	for _, typed := range []string{"\x0E1\x0F hi", "a \x0E0\x0F", "`\x0E1\x0F`", `<span class="mention" data-mention="1">@Zoë</span>`, `[@Zoë](x){data-mention=1}`} {
 		ann.say("parlor", typed)
 	}
 	_, log, _ := strings.Cut(ann.get("/rooms/parlor").body, `id="log"`)

@@ -212,7 +212,7 @@ func (s *Server) getSince(w http.ResponseWriter, r *http.Request) error {
 		w.WriteHeader(http.StatusNoContent)
 		return nil
 	}
-	s.patch(w, r, sse.Elements("#catch-up > span", datastar.ElementPatchModeInner, s.html(views.Since(s.lang(r), gap, s.now().Sub(gap.Since) > longGap))))
+	s.patch(w, r, sse.Elements("#catch-up > :first-child", datastar.ElementPatchModeInner, s.html(views.Since(s.lang(r), gap, s.now().Sub(gap.Since) > longGap))))
 	return nil
 }
 

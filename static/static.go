@@ -3,7 +3,8 @@
 // and compressed once at start, and served under a URL that carries a hash of
 // its content, so that a browser asks for it once and never again.
 //
-// The style sheet is one, of all files in styles, and so is the script, of all
+// The style sheet is one, of all files in styles (and another, of those in
+// styles/pages, for pages beside rooms), and so is the script, of all
 // our modules: one request instead of many, and fewer bytes. A module sees its
 // own names and those of 0-page.js, no others', and runs on every live page, so
 // it looks first whether there is anything to do.
@@ -33,18 +34,20 @@ import (
 // The Datastar client is not committed: go generate copies it here. Without
 // it the program still builds, and Check says what to run.
 //
-//go:embed styles/*.css *.js *.svg
+//go:embed styles *.js *.svg
 var files embed.FS
 
 // Prefix is where the server mounts Handler.
 const Prefix = "/static/"
 
 // Datastar is the name of the browser client, Script that of our modules,
-// Styles that of the style sheet.
+// Styles that of the style sheet, and PageStyles that of what only pages beside
+// rooms need: the lobby, search, forms.
 const (
-	Datastar = "datastar.js"
-	Script   = "parlor.js"
-	Styles   = "parlor.css"
+	Datastar   = "datastar.js"
+	Script     = "parlor.js"
+	Styles     = "parlor.css"
+	PageStyles = "pages.css"
 )
 
 type file struct {
@@ -58,13 +61,15 @@ var load = sync.OnceValue(func() map[string]*file { return read(files) })
 // read makes what is served of what is in a folder.
 func read(from fs.FS) map[string]*file {
 	all := make(map[string]*file)
-	var styles, script []byte
-	for _, pattern := range []string{"*.js", "*.svg", "styles/*.css"} {
+	var styles, pageStyles, script []byte
+	for _, pattern := range []string{"*.js", "*.svg", "styles/*.css", "styles/pages/*.css"} {
 		names, _ := fs.Glob(from, pattern) // the pattern is right
 		for _, name := range names {
 			body, err := fs.ReadFile(from, name)
 			switch {
 			case err != nil: // embedded files can be read; of a folder, one may be gone by now
+			case path.Dir(name) == "styles/pages":
+				pageStyles = append(append(pageStyles, body...), '\n')
 			case path.Ext(name) == ".css":
 				styles = append(append(styles, body...), '\n')
 			case path.Ext(name) == ".js" && name != Datastar:
@@ -74,7 +79,7 @@ func read(from fs.FS) map[string]*file {
 			}
 		}
 	}
-	all[Styles] = newFile(Styles, styles)
+	all[Styles], all[PageStyles] = newFile(Styles, styles), newFile(PageStyles, pageStyles)
 	all[Script] = newFile(Script, script)
 	return all
 }

@@ -25,7 +25,7 @@ func TestMain(m *testing.M) {
 }
 
 var tiny = plan{
-	longest: time.Minute,
+	longest: 5 * time.Minute,
 	rounds:  1, each: 50 * time.Millisecond, clients: []int{1, 4},
 	readers: []int{20}, pace: 2000, lasts: 50 * time.Millisecond, burst: 100, ownPosts: 5,
 	idle: []int{20}, rest: time.Millisecond, http2Streams: 5,

@@ -211,7 +211,7 @@ func run(ctx context.Context, opt options) (about string, rows []row, err error)
 		about += ", " + settings
 		fmt.Fprintln(opt.progress, "building Parlor")
 		b.binary = filepath.Join(dir, "parlor")
-		if out, err := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", b.binary, "parlor").CombinedOutput(); err != nil {
+		if out, err := exec.CommandContext(ctx, "go", "build", "-o", b.binary, "parlor").CombinedOutput(); err != nil {
 			return "", nil, fmt.Errorf("build Parlor: %w\n%s", err, out)
 		}
 		if b.parlor, err = b.startParlor(ctx); err != nil {
