@@ -86,7 +86,7 @@ if (form) {
     text.focus()
     form.dispatchEvent(new Event('sent', {bubbles: true}))
     become(item, 'sending')
-    $('.pill').click() // to the end
+    $('.foot .pill').click() // to the end
   }
 
   outbox.onclick = ({target: {name, parentElement: item}}) => {

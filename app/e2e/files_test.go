@@ -59,7 +59,7 @@ func (v *person) pickPlain(paths ...string) {
 // attached waits until so many files are above the composer, all there.
 func (v *person) attached(n int) {
 	v.t.Helper()
-	v.until(fmt.Sprintf("%d files attached", n), `n => document.querySelectorAll('.attachments .attachment').length === n && !document.querySelector('.up, .bad')`, n)
+	v.until(fmt.Sprintf("%d files attached", n), `n => document.querySelectorAll('#composer .attachment').length === n && !document.querySelector('.up, .bad')`, n)
 }
 
 // hand gives files to the page as a drop or from the clipboard.
@@ -88,7 +88,7 @@ func TestFilesArePickedDroppedPastedAndSeenByBoth(t *testing.T) {
 	}
 	ann.attached(4)
 	// One is taken back.
-	ann.click(".attachment:nth-child(3) .remove")
+	ann.click("#composer .attachment:nth-child(3) .remove")
 	ann.attached(3)
 	if focused := ann.eval(`() => document.activeElement.id`); focused != "message" {
 		t.Errorf("focus is at %q", focused)
@@ -101,7 +101,7 @@ func TestFilesArePickedDroppedPastedAndSeenByBoth(t *testing.T) {
 			t.Error("what was taken back was sent")
 		}
 	}
-	ann.until("the composer is empty", `() => !document.querySelector('.attachment') && document.querySelector('#message').value === ''`)
+	ann.until("the composer is empty", `() => !document.querySelector('#composer .attachment') && document.querySelector('#message').value === ''`)
 	// The picture's place was as large before it came.
 	if size := bob.eval(`() => { const i = document.querySelector('#log img'), w = i.getBoundingClientRect(); i.removeAttribute('src'); const e = i.getBoundingClientRect(); return [w.width, w.height, e.width, e.height].map(Math.round).join(' ') }`); size != "360 240 360 240" {
 		t.Errorf("with and without the picture: %s", size)
@@ -139,13 +139,13 @@ func TestMessageWaitsForItsFiles(t *testing.T) {
 	ann.pick(file(t, "long.txt", strings.Repeat("all work and no play ", 30000)))
 	ann.until("shows progress", `() => document.querySelector('.attachment.up progress').value > 0`)
 	ann.say("here it comes") // typed and sent meanwhile
-	ann.until("says that it waits", `() => document.querySelector('.attachments [role=status]').textContent !== ''`)
+	ann.until("says that it waits", `() => document.querySelector('.holding').textContent !== ''`)
 	if ann.eval(`() => document.querySelector('#message').value`) != "here it comes" {
 		t.Error("the text left before its file")
 	}
 	bob.sees("here it comes")
 	bob.until("with its file", `() => document.querySelector('#log article:last-child a[download="long.txt"]')`)
-	ann.until("the composer is empty", `() => !document.querySelector('.attachment') && document.querySelector('#message').value === ''`)
+	ann.until("the composer is empty", `() => !document.querySelector('#composer .attachment') && document.querySelector('#message').value === ''`)
 }
 
 func TestRefusedFileSaysWhyAndTheMessageGoesOn(t *testing.T) {
