@@ -89,7 +89,7 @@ func TestWhatPeopleSeeWhileTheDatabaseIsAway(t *testing.T) {
 		t.Errorf("%.0f banners at once", n)
 	}
 	ann.fill("#composer textarea", "and a dra") // tells that she types, in vain
-	ann.until("nothing gets in the way of typing", `() => new Promise(done => setTimeout(() => done(!document.querySelector('dialog')), 500))`)
+	ann.until("nothing gets in the way of typing", `() => new Promise(done => setTimeout(() => done(!document.querySelector('dialog[open]')), 500))`)
 	// Who comes now, with a nickname or without, can read.
 	for _, v := range []*person{bob, carol} {
 		v.must(v.page.Navigate(p.url("/rooms/parlor")))

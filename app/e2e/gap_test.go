@@ -8,7 +8,7 @@ import (
 )
 
 // newer says how many new messages the pill counts.
-const pillText = `() => { const pill = document.querySelector('.pill'); return getComputedStyle(pill).display === 'none' ? '' : pill.innerText }`
+const pillText = `() => { const pill = document.querySelector('.foot .pill'); return getComputedStyle(pill).display === 'none' ? '' : pill.innerText }`
 
 const olderLoaded = `first => Number(document.querySelector('#log > article')?.dataset.seq) < first`
 
@@ -78,7 +78,7 @@ func TestFiveHundredMissedMessages(t *testing.T) {
 		t.Errorf("the old page shows %d messages, showed %d", got, want)
 	}
 	carol.until("the pill counts", `() => (`+pillText+`)() === '501 new below ↓'`)
-	carol.click(".pill")
+	carol.click(".foot .pill")
 	carol.isEnd("parlor", 50)
 	carol.until("at the end", `() => document.querySelector('.scroll.at-end #log.tail') && (`+pillText+`)() === ''`)
 	bob.say("parlor", "live for all")
@@ -119,7 +119,7 @@ func TestWhoReadsAboveTheEndKeepsTheirPlace(t *testing.T) {
 	bob.edit("parlor", ann.shown()[0].Seq, strings.Repeat("a much longer text above ", 40))
 	ann.until("the edit", `() => document.querySelector('#log > article .edited')`)
 	ann.stays(was)
-	ann.click(".pill")
+	ann.click(".foot .pill")
 	ann.until("at the end", `() => document.querySelector('.scroll.at-end') && (`+pillText+`)() === ''`)
 	ann.isEnd("parlor", 80)
 }

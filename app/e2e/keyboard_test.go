@@ -87,9 +87,9 @@ func TestTheKeyboardAloneIsEnough(t *testing.T) {
 	ann.until("the menu has the focus", `() => document.activeElement.closest('.menu:popover-open')`)
 	ann.tabTo(`.menu a[href$="/delete"]`)
 	ann.press(input.Enter)
-	ann.until("the dialog asks", `() => document.querySelector('dialog')?.open && document.activeElement.closest('dialog')`)
+	ann.until("the dialog asks", `() => document.querySelector('dialog[open]')?.open && document.activeElement.closest('dialog')`)
 	ann.press(input.Escape)
-	ann.until("Escape keeps it", `() => !document.querySelector('dialog')`)
+	ann.until("Escape keeps it", `() => !document.querySelector('dialog[open]')`)
 	ann.sees("by keyboard, edited")
 	if got := stored(t, p, "parlor"); fmt.Sprint(got[1].Body) != "by keyboard, edited" {
 		t.Errorf("stored: %v", got)

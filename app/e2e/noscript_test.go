@@ -125,7 +125,7 @@ func TestEverythingWorksWithoutScript(t *testing.T) {
 	}
 	ann.until("and begins in sight", `() => { const r = document.querySelector('#log > article .body').getBoundingClientRect(), s = document.getElementById('scroll').getBoundingClientRect();
 		return r.top >= s.top && r.bottom <= s.bottom }`)
-	ann.follow(".pill")
+	ann.follow(".foot .pill")
 	ann.isEnd("garden", 50)
 
 	first := stored(t, p, "garden")[0].Seq

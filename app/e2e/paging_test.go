@@ -132,7 +132,7 @@ func TestAPermalinkShowsTheMessageInItsContext(t *testing.T) {
 	if want := p.url("/rooms/parlor/messages/" + formatInt(seq) + "#m-" + formatInt(seq)); link != want {
 		t.Errorf("copied %q, want %q", link, want)
 	}
-	ann.click(".pill")
+	ann.click(".foot .pill")
 	ann.isEnd("parlor", 50)
 	ann.until("the page is at the end", `() => document.querySelector('.scroll.at-end #log.tail')`)
 
@@ -192,7 +192,7 @@ func TestAMessageDuringTheWayBackIsNotLost(t *testing.T) {
 	held, release := d.holdNext(func(r *http.Request) bool {
 		return r.URL.Path == "/rooms/parlor" && r.Header.Get("Datastar-Request") != ""
 	})
-	ann.click(".pill")
+	ann.click(".foot .pill")
 	<-held
 	bob.say("parlor", "said in between")
 	bob.edit("parlor", all[149].Seq, "edited in between")

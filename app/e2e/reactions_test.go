@@ -35,7 +35,7 @@ func TestTwoPeopleReact(t *testing.T) {
 	for _, v := range []*person{ann, bob} {
 		v.reactions(seq, "🎉 1: Ann"+map[bool]string{true: ", yours"}[v == ann])
 	}
-	ann.until("the picker is gone", `() => !document.querySelector('dialog')`)
+	ann.until("the picker is gone", `() => !document.querySelector('dialog[open]')`)
 
 	// By the chip, and back.
 	bob.click(message + ` .reactions button[value="🎉"]`)
@@ -105,7 +105,7 @@ func TestReactingByKeyboard(t *testing.T) {
 	ann.press(input.Enter)
 	ann.until("the first emoji has the focus", `() => document.activeElement.closest('dialog.picker') && document.activeElement.value === '👍'`)
 	ann.press(input.Escape)
-	ann.until("Escape leads back", `m => !document.querySelector('dialog') && document.activeElement.matches(m + ' .tools .react')`, message)
+	ann.until("Escape leads back", `m => !document.querySelector('dialog[open]') && document.activeElement.matches(m + ' .tools .react')`, message)
 	ann.press(input.Enter)
 	ann.until("it opens again", `() => document.activeElement.closest('dialog.picker')`)
 	ann.tabTo("dialog.picker input[type=search]")
@@ -160,5 +160,5 @@ func TestSomebodyWithoutANicknameIsAskedForOne(t *testing.T) {
 	looker.reactions(seq, "👍 1: Bob")
 	looker.until("no way to the picker", `() => [...document.querySelectorAll('.react')].every(a => !a.checkVisibility())`)
 	looker.click(".reactions button")
-	looker.until("a sentence", `() => document.querySelector('dialog')?.innerText.includes('nickname')`)
+	looker.until("a sentence", `() => document.querySelector('dialog[open]')?.innerText.includes('nickname')`)
 }

@@ -37,6 +37,6 @@ func TestTwoPeopleSayAndSee(t *testing.T) {
 	bob.menu(3, `a[href$="/delete"]`)
 	bob.click(`dialog button.send`)
 	ann.until("tombstone", `() => document.querySelector('#m-3 .tombstone')`)
-	bob.until("dialog gone", `() => !document.querySelector('dialog')`)
+	bob.until("dialog gone", `() => !document.querySelector('dialog[open]')`)
 	ann.until("typist", `() => document.querySelectorAll('#here li').length === 2`)
 }

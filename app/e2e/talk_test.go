@@ -219,7 +219,7 @@ func TestTwoTabsThatEditTheSameMessage(t *testing.T) {
 		[...document.querySelectorAll('.versions .body')].some(b => b.innerText.trim() === text))`)
 	bob.picture("versions")
 	bob.press(input.Escape)
-	bob.until("closed", `() => !document.querySelector('dialog')`)
+	bob.until("closed", `() => !document.querySelector('dialog[open]')`)
 }
 
 func TestArrowUpOpensTheLastMessage(t *testing.T) {
@@ -263,17 +263,17 @@ func TestCommandsInABrowser(t *testing.T) {
 	bob.picture("emote")
 
 	ann.say("/who")
-	ann.until("who is here", `() => document.querySelector('dialog')?.open && ['Ann', 'Bob'].every(name => document.querySelector('dialog').innerText.includes(name))`)
+	ann.until("who is here", `() => document.querySelector('dialog[open]')?.open && ['Ann', 'Bob'].every(name => document.querySelector('dialog[open]').innerText.includes(name))`)
 	ann.until("it is sent no more", `() => !document.querySelector('.pending')`)
 	ann.picture("who")
 	ann.press(input.Escape)
-	ann.until("closed", `() => !document.querySelector('dialog')`)
+	ann.until("closed", `() => !document.querySelector('dialog[open]')`)
 	ann.must(ann.find("#message").Focus())
 	ann.say("/help")
-	ann.until("help", `() => document.querySelector('dialog')?.open && document.querySelector('dialog').innerText.includes('/topic')`)
+	ann.until("help", `() => document.querySelector('dialog[open]')?.open && document.querySelector('dialog[open]').innerText.includes('/topic')`)
 	ann.picture("help")
 	ann.press(input.Escape)
-	ann.until("closed", `() => !document.querySelector('dialog')`)
+	ann.until("closed", `() => !document.querySelector('dialog[open]')`)
 
 	ann.must(ann.find("#message").Focus())
 	_, err := ann.page.Eval(`() => { window.beforeReload = true }`)
