@@ -301,6 +301,13 @@ func (c answering) Read(b []byte) (int, error) {
 	return c.Conn.Read(b)
 }
 
+// IsNotText tells whether a text was refused that has NUL or is no UTF-8: it
+// came from a request, since what is stored is checked before.
+func IsNotText(err error) bool {
+	var pqErr *pq.Error
+	return errors.As(err, &pqErr) && pqErr.Code == "22021"
+}
+
 // IsAway tells whether the error means that the database could not be
 // reached or is stopping, so that trying again later makes sense.
 func IsAway(err error) bool {

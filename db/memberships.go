@@ -174,8 +174,9 @@ func (s *Store) ClearDrafts(ctx context.Context, rooms, people []int64) error {
 	return nil
 }
 
+// No tab has the name of who said it: so all of them take it over.
 const clearDraftsSQL = `
-	update memberships b set draft = '', draft_at = null, draft_tab = ''
+	update memberships b set draft = '', draft_at = null, draft_tab = 'said'
 	from unnest($1::bigint[], $2::bigint[]) as said(room_id, person_id)
 	where b.room_id = said.room_id and b.person_id = said.person_id and b.draft <> ''`
 

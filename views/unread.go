@@ -156,7 +156,7 @@ const onSetBack = `const turn = $m.t ?? 0, mark = $m.s, from = $m.o; @peek(() =>
 
 // showCount writes how much is unread into title and icon. It waits for a
 // moment, in which the page learns that a message is its reader's own.
-const showCount = `const n = $m.l == 'all' && Math.max(0, $_said - $m.o) || $m.c, title = (n ? '(' + n + ') ' : '') + $_title,
+const showCount = `$_about; const n = $m.l == 'all' && Math.max(0, $_said - $m.o) || $m.c, title = (n ? '(' + n + ') ' : '') + document.getElementById('about').dataset.title,
 	icon = n || $_calls ? el.dataset.dot : el.dataset.icon;
 	clearTimeout(el.wait);
 	el.wait = setTimeout(() => { document.title = title; document.querySelector('link[rel=icon]').setAttribute('href', icon) }, 300)`
@@ -192,11 +192,12 @@ const saveDraft = `const text = document.getElementById('message');
 		@post(el.dataset.draft, {payload: {body: text.value, tab: $tab, n: ++$_n}, ` + quietPost
 
 // onDraft takes over what was typed on another device, where nothing else was
-// typed here. What the server has the tab need not remember.
+// typed here. What the server has the tab need not remember. A draft of no tab
+// is from before a restored backup, and takes nothing away.
 const onDraft = `const body = $_draft.body, tab = $_draft.tab; @peek(() => {
 	const text = document.getElementById('message'), last = el.last ?? text.defaultValue;
 	el.last = body;
-	if (tab !== $tab && text.value === last) text.value = body;
+	if (tab && tab !== $tab && text.value === last) text.value = body;
 	if (text.value === body) text.form.dispatchEvent(new Event('kept'));
 	else if (!body && last) text.dispatchEvent(new Event('input', {bubbles: true})) })`
 

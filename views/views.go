@@ -182,8 +182,9 @@ func day(l i18n.Lang, m chat.Message) string {
 // excerpt is the beginning of a message on one line.
 func excerpt(body string, names map[int64]string) string { return markup.Line(body, names) }
 
-// signals writes the page's first signals. They are an expression to
-// Datastar, and JSON is one without surprises.
+// signals writes the page's first signals. To Datastar they are an expression,
+// in which it rewrites @name( and more, even inside strings: so nothing that
+// people wrote may be in them, or in any other attribute that it reads.
 func signals(s map[string]any) string {
 	js, err := json.Marshal(s)
 	if err != nil {

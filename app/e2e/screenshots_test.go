@@ -321,6 +321,7 @@ const lowContrast = `() => {
 // of text and the times of messages are as high as their line.
 const tooSmall = `() => [...document.querySelectorAll('a, button, input, textarea')]
 	.filter(e => e.checkVisibility({checkVisibilityCSS: true}) && !e.closest('.body, .skip, [hidden]') && !e.matches('.when, [type=hidden]'))
+	.map(e => e.type === 'checkbox' ? e.labels[0] : e)
 	.filter(e => e.getBoundingClientRect().height < 43.5)
 	.map(e => e.tagName + '.' + e.className + ' "' + (e.innerText || e.name || '').trim().slice(0, 30) + '" ' + Math.round(e.getBoundingClientRect().height))
 	.join('; ')`

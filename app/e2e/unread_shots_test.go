@@ -83,6 +83,9 @@ func TestUnreadScreenshots(t *testing.T) {
 			shot(page + "-" + look.name)
 		}
 		bob.goTo("/rooms/parlor")
+		if look.width < 760 {
+			bob.click(".fold")
+		}
 		bob.click(".acts .ask")
 		shot("bell-" + look.name)
 	}

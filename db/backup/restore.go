@@ -179,8 +179,9 @@ begin
 end $$;
 `
 
-// after makes sure that everything is there, and that nobody takes the numbers
-// of the lost future for numbers of this database.
+// after makes sure that everything is there, that nobody takes the numbers of
+// the lost future for numbers of this database, and that its drafts replace
+// nothing that is being typed (views/unread.go).
 const after = `
 do $$ begin
 	if (select count(*) from public.messages) <> %d then
@@ -188,6 +189,11 @@ do $$ begin
 	end if;
 end $$;
 update public.house set epoch = substr(replace(gen_random_uuid()::text, '-', ''), 1, 12);
+do $$ begin
+	if exists (select from information_schema.columns where table_name = 'memberships' and column_name = 'draft_tab') then
+		update public.memberships set draft_tab = '' where draft_tab <> '';
+	end if;
+end $$;
 commit;
 `
 
