@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 
 	"github.com/go-rod/rod/lib/input"
@@ -28,8 +29,14 @@ func (v *person) tool(text, end string) {
 	v.t.Helper()
 	v.sees(text)
 	v.must(v.find("#composer textarea").Focus())
-	_, err := v.page.Eval(`(text, end) => [...document.querySelectorAll('#log > article')].find(a => a.querySelector('.body')?.innerText.trim() === text)
-		.querySelector('.tools a[href$="' + end + '"]').click()`, text, end)
+	const article = `[...document.querySelectorAll('#log > article')].find(a => a.querySelector('.body')?.innerText.trim() === text)`
+	if end == "/delete" {
+		seq, err := strconv.ParseInt(v.eval(`text => `+article+`.dataset.seq`, text), 10, 64)
+		v.must(err)
+		v.menu(seq, `a[href$="/delete"]`)
+		return
+	}
+	_, err := v.page.Eval(`(text, end) => `+article+`.querySelector('.tools a[href$="' + end + '"]').click()`, text, end)
 	v.must(err)
 }
 
@@ -101,7 +108,7 @@ func TestReplyByKeyboardSurvivesAReload(t *testing.T) {
 	_, err = bob.page.Eval(`() => { window.fetch = () => Promise.reject(new TypeError('cut off')) }`)
 	bob.must(err)
 	bob.say("an answer")
-	bob.until("it waits", `() => document.querySelector('.pending.waiting')`)
+	bob.until("it waits", `() => document.querySelector('#outbox .pending.waiting')`)
 	bob.reload()
 	bob.sees("an answer")
 	ann.until("it answers", `() => document.querySelector('#log > article:last-child .quote')?.innerText.includes('a question')`)
@@ -110,9 +117,9 @@ func TestReplyByKeyboardSurvivesAReload(t *testing.T) {
 	bob.tool("a question", "/reply")
 	bob.until("begun", `() => document.querySelector('#composer [name=parent]')`)
 	bob.say("/nonsense")
-	bob.until("it failed", `() => document.querySelector('.pending.failed')?.innerText.includes('/help')`)
+	bob.until("it failed", `() => document.querySelector('#outbox .pending.failed')?.innerText.includes('/help')`)
 	bob.picture("command-unknown")
-	_, err = bob.page.Eval(`() => [...document.querySelectorAll('.pending button')].at(-1).click()`)
+	_, err = bob.page.Eval(`() => [...document.querySelectorAll('#outbox .pending button')].at(-1).click()`)
 	bob.must(err)
 	bob.until("all is back", `() => document.querySelector('#message').value === '/nonsense' && document.querySelector('#composer [name=parent]')?.value === '1'`)
 	_, err = bob.page.Eval(`() => { document.querySelector('#message').value = 'sense' }`)
@@ -264,7 +271,7 @@ func TestCommandsInABrowser(t *testing.T) {
 
 	ann.say("/who")
 	ann.until("who is here", `() => document.querySelector('dialog[open]')?.open && ['Ann', 'Bob'].every(name => document.querySelector('dialog[open]').innerText.includes(name))`)
-	ann.until("it is sent no more", `() => !document.querySelector('.pending')`)
+	ann.until("it is sent no more", `() => !document.querySelector('#outbox .pending')`)
 	ann.picture("who")
 	ann.press(input.Escape)
 	ann.until("closed", `() => !document.querySelector('dialog[open]')`)
@@ -290,12 +297,12 @@ func TestCommandsInABrowser(t *testing.T) {
 	ann.live()
 	ann.say("/topic openings & endings")
 	ann.until("the topic", `() => document.querySelector('#about .topic').innerText === 'openings & endings'`)
-	ann.until("it is sent no more", `() => !document.querySelector('.pending')`)
+	ann.until("it is sent no more", `() => !document.querySelector('#outbox .pending')`)
 	bob.say("/join chess club")
 	bob.until("there", `() => location.pathname === '/rooms/chess-club' && document.querySelector('#composer')`)
 	bob.live()
 	bob.say("/topic mine")
-	bob.until("it is not his room", `() => document.querySelector('.pending.failed')`)
+	bob.until("it is not his room", `() => document.querySelector('#outbox .pending.failed')`)
 	if got := stored(t, p, "parlor"); len(got) != 2 {
 		t.Errorf("stored: %v", got)
 	}
