@@ -65,7 +65,7 @@ func (s *Server) refusalOf(r *http.Request, err error) *chat.Error {
 		return refusal
 	case errors.As(err, &tooBig):
 		return chat.Refuse(chat.TooLarge, chat.RequestTooBig)
-	case db.IsNotText(err): // in a place where nobody looked for that
+	case db.IsUnfit(err): // in a place where nobody looked for that
 		return chat.Refuse(chat.Malformed, chat.FormMalformed)
 	case errors.Is(r.Context().Err(), context.Canceled): // nobody waits for the answer
 		return chat.Refuse(chat.Unavailable, chat.DatabaseAway)

@@ -274,6 +274,7 @@ func (s *Server) readMessageForm(w http.ResponseWriter, r *http.Request) error {
 	room, roomErr := s.roomOf(r)
 	me, meErr := needMe(r)
 	if err := cmp.Or(roomErr, meErr); err != nil {
+		r.Body = http.MaxBytesReader(w, r.Body, s.mostForm())
 		_ = parseForm(r) // without the files; the refusal is of more than this
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -14,6 +15,7 @@ import (
 	"parlor/app/i18n"
 	"parlor/app/live"
 	"parlor/app/sse"
+	"parlor/db"
 	"parlor/views"
 )
 
@@ -45,8 +47,8 @@ type members struct {
 
 	mu    sync.Mutex
 	open  map[int64]*openMember
-	dirty map[int64]bool    // of those who are open: to be read
-	spoke map[[2]int64]bool // room and person: their drafts are sent
+	dirty map[int64]bool     // of those who are open: to be read
+	spoke map[db.Spoken]bool // room and person: their drafts are sent
 	ready chan struct{}
 	round int64 // of the sweep
 }
@@ -59,7 +61,7 @@ type openMember struct {
 
 func newMembers(s *Server) *members {
 	return &members{
-		s: s, open: make(map[int64]*openMember), dirty: make(map[int64]bool), spoke: make(map[[2]int64]bool),
+		s: s, open: make(map[int64]*openMember), dirty: make(map[int64]bool), spoke: make(map[db.Spoken]bool),
 		ready: make(chan struct{}, 1),
 	}
 }
@@ -135,9 +137,9 @@ func (m *members) tell(people ...int64) {
 
 // said notes that somebody spoke: the read mark moved, and what was typed is
 // sent.
-func (m *members) said(roomID, personID int64) {
+func (m *members) said(roomID, personID int64, typed string) {
 	m.mu.Lock()
-	m.spoke[[2]int64{roomID, personID}] = true
+	m.spoke[db.Spoken{RoomID: roomID, PersonID: personID, Text: strings.Trim(typed, " \n\t")}] = true
 	m.mu.Unlock()
 	m.wake()
 }
@@ -221,16 +223,16 @@ func (m *members) look(ctx context.Context) error {
 func (m *members) clearDrafts(ctx context.Context) error {
 	m.mu.Lock()
 	spoke := m.spoke
-	m.spoke = make(map[[2]int64]bool)
+	m.spoke = make(map[db.Spoken]bool)
 	m.mu.Unlock()
 	if len(spoke) == 0 {
 		return nil
 	}
-	var rooms, people []int64
+	var people []int64
 	for at := range spoke {
-		rooms, people = append(rooms, at[0]), append(people, at[1])
+		people = append(people, at.PersonID)
 	}
-	if err := m.s.store.ClearDrafts(ctx, rooms, people); err != nil {
+	if err := m.s.store.ClearDrafts(ctx, slices.Collect(maps.Keys(spoke))); err != nil {
 		m.mu.Lock()
 		for at := range spoke {
 			m.spoke[at] = true

@@ -64,7 +64,9 @@ func (s *Server) postMessage(w http.ResponseWriter, r *http.Request) error {
 	// The answer goes first: a page that knows the message's number takes its
 	// "sending" line away in the moment in which the message appears.
 	_ = http.NewResponseController(w).Flush()
-	s.members.said(room.ID, me.ID)
+	if draft, err := chat.ParseDraft(r.PostForm.Get("body"), s.cfg.Limits); err == nil {
+		s.members.said(room.ID, me.ID, draft)
+	}
 	s.bus.Wake(room.ID, said.Rev)
 	s.seen(me.ID)
 	if said.calls {

@@ -112,10 +112,14 @@ func (s *Server) headers(next http.Handler) http.Handler {
 	})
 }
 
+// mostForm is how large a form may be: one with a message, every byte of which
+// may be percent-encoded.
+func (s *Server) mostForm() int64 { return int64(s.cfg.MessageBytes)*4 + 16<<10 }
+
 // bodyLimit bounds what a request may bring: a form with a message, every
 // byte of which may be percent-encoded; and files where files are taken.
 func (s *Server) bodyLimit(next http.Handler) http.Handler {
-	form := int64(s.cfg.MessageBytes)*4 + 16<<10
+	form := s.mostForm()
 	files := form + int64(s.cfg.FilesPerMessage)*s.cfg.FileBytes
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		most := form

@@ -311,7 +311,11 @@ func (k *keptRoom) apply(c db.Changes, after int64) {
 		for i := range messages {
 			if parent := messages[i].Parent; m.Quotes > 0 && parent != nil && parent.Seq == m.Seq {
 				messages[i].Parent = chat.QuoteOf(m)
-				messages[i].Mentioned = append(slices.Clip(messages[i].Mentioned), m.Mentioned...)
+				for _, p := range m.Mentioned {
+					if !slices.ContainsFunc(messages[i].Mentioned, func(known chat.Person) bool { return known.ID == p.ID }) {
+						messages[i].Mentioned = append(slices.Clip(messages[i].Mentioned), p)
+					}
+				}
 				unrender(i)
 			}
 		}

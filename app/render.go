@@ -81,7 +81,7 @@ func (s *Server) quotePiece(room chat.Room, m chat.Message) live.Piece {
 // personPiece shows a person's present nickname wherever it stands.
 func personPiece(room chat.Room, person chat.Person) live.Piece {
 	frame := append(
-		sse.Elements(fmt.Sprintf(`#log [data-name="%d"]`, person.ID), datastar.ElementPatchModeInner, templ.EscapeString(person.Nickname)),
+		sse.Elements(fmt.Sprintf(`[data-name="%d"]`, person.ID), datastar.ElementPatchModeInner, templ.EscapeString(person.Nickname)),
 		sse.Elements(fmt.Sprintf(`#log [data-author="%d"] > .seal`, person.ID), datastar.ElementPatchModeInner, templ.EscapeString(person.Initial()))...)
 	return live.Piece{Key: fmt.Sprintf("p-%d", person.ID), Rev: room.Rev, Changed: same(frame)}
 }
@@ -89,7 +89,7 @@ func personPiece(room chat.Room, person chat.Person) live.Piece {
 // aboutPiece is the room's name and topic.
 func (s *Server) aboutPiece(room chat.Room) live.Piece {
 	p := live.Piece{Key: "about", Rev: room.AboutRev}
-	title := sse.Elements("title", datastar.ElementPatchModeInner, templ.EscapeString(views.RoomTitle(room)))
+	title := sse.Elements(":root:not(:has(> .in-thread)) title", datastar.ElementPatchModeInner, templ.EscapeString(views.RoomTitle(room)))
 	for _, l := range i18n.Langs {
 		frame := sse.Elements("", datastar.ElementPatchModeOuter, s.html(views.About(l, room)))
 		p.Changed = append(p.Changed, append(frame, title...))

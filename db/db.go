@@ -301,11 +301,11 @@ func (c answering) Read(b []byte) (int, error) {
 	return c.Conn.Read(b)
 }
 
-// IsNotText tells whether a text was refused that has NUL or is no UTF-8: it
-// came from a request, since what is stored is checked before.
-func IsNotText(err error) bool {
+// IsUnfit tells whether Postgres refused a value that came with a request: a
+// text that has NUL or is no UTF-8, a number that is too large for its column.
+func IsUnfit(err error) bool {
 	var pqErr *pq.Error
-	return errors.As(err, &pqErr) && pqErr.Code == "22021"
+	return errors.As(err, &pqErr) && (pqErr.Code == "22021" || pqErr.Code == "22003")
 }
 
 // IsAway tells whether the error means that the database could not be
@@ -337,26 +337,32 @@ const (
 )
 
 // again runs what may be repeated, and repeats it a few times while the
-// database is away for a moment: after a restart of Postgres every pooled
-// connection fails once.
+// database is away for a moment (after a restart of Postgres every pooled
+// connection fails once), and where it was rolled back for the sake of others.
 func again(ctx context.Context, do func() error) error {
 	for try := 1; ; try++ {
 		began := time.Now()
 		err := do()
-		if err == nil || !IsAway(err) || try == mostTries || time.Since(began) > longestTry || ctx.Err() != nil {
+		if err == nil || !IsAway(err) && !isRolledBack(err) || try == mostTries || time.Since(began) > longestTry || ctx.Err() != nil {
 			return err
 		}
 		time.Sleep(time.Duration(20*try) * time.Millisecond)
 	}
 }
 
+// isRolledBack tells whether Postgres ended a transaction for the sake of
+// others (class 40: a deadlock).
+func isRolledBack(err error) bool {
+	var pqErr *pq.Error
+	return errors.As(err, &pqErr) && pqErr.Code.Class() == "40"
+}
+
 // inTx runs the function in one transaction, and afresh in another where
-// Postgres rolled it back for the sake of others (class 40: a deadlock).
+// Postgres rolled it back for the sake of others.
 func (s *Store) inTx(ctx context.Context, do func(*sqlx.Tx) error) error {
 	for try := 1; ; try++ {
 		err := s.inOneTx(ctx, do)
-		var pqErr *pq.Error
-		if try == mostTries || !errors.As(err, &pqErr) || pqErr.Code.Class() != "40" {
+		if try == mostTries || !isRolledBack(err) {
 			return err
 		}
 	}

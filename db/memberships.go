@@ -162,10 +162,21 @@ func (s *Store) SaveDraft(ctx context.Context, roomID, personID int64, draft, ta
 	return nil
 }
 
-// ClearDrafts forgets the drafts of people who spoke: people[i] in rooms[i].
-func (s *Store) ClearDrafts(ctx context.Context, rooms, people []int64) error {
+// Spoken is what somebody said in a room.
+type Spoken struct {
+	RoomID, PersonID int64
+	Text             string // without white space around it
+}
+
+// ClearDrafts forgets the drafts that were said. What was typed since, or for
+// another message, stays.
+func (s *Store) ClearDrafts(ctx context.Context, spoken []Spoken) error {
+	rooms, people, texts := make([]int64, len(spoken)), make([]int64, len(spoken)), make([]string, len(spoken))
+	for i, said := range spoken {
+		rooms[i], people[i], texts[i] = said.RoomID, said.PersonID, said.Text
+	}
 	err := again(ctx, func() error {
-		_, err := s.clearDrafts.ExecContext(ctx, pq.Array(rooms), pq.Array(people))
+		_, err := s.clearDrafts.ExecContext(ctx, pq.Array(rooms), pq.Array(people), pq.Array(texts))
 		return err
 	})
 	if err != nil {
@@ -174,11 +185,17 @@ func (s *Store) ClearDrafts(ctx context.Context, rooms, people []int64) error {
 	return nil
 }
 
-// No tab has the name of who said it: so all of them take it over.
+// No tab has the name of who said it: so all of them take it over. Rows are
+// locked in the order in which say does.
 const clearDraftsSQL = `
 	update memberships b set draft = '', draft_at = null, draft_tab = 'said'
-	from unnest($1::bigint[], $2::bigint[]) as said(room_id, person_id)
-	where b.room_id = said.room_id and b.person_id = said.person_id and b.draft <> ''`
+	from (
+	    select m.room_id, m.person_id
+	    from memberships m join unnest($1::bigint[], $2::bigint[], $3::text[]) as said(room_id, person_id, body)
+	        on m.room_id = said.room_id and m.person_id = said.person_id
+	    where m.draft <> '' and btrim(m.draft, E' \n\t') = said.body
+	    order by m.room_id, m.person_id for update of m) as mine
+	where b.room_id = mine.room_id and b.person_id = mine.person_id`
 
 // SetStatus gives a person another status line. It counts as a rename: of two
 // states of a person the one with more Renames is the newer.
@@ -198,11 +215,11 @@ const gapSQL = `
 	       (select count(*) from (
 	           select from mentions m where m.person_id = $2 and m.room_id = $1 and m.seq > b.read_seq limit $3) as few) as calls,
 	       (select count(*) from (
-	           select m.edited_at from messages m where m.room_id = $1 and m.rev > b.read_seq and m.seq <= b.read_seq order by m.rev limit $3) as few
-	        where edited_at > t.looked) as edited,
+	           select m.seq from messages m where m.room_id = $1 and m.edited_at > t.looked limit $3) as few
+	        where seq <= b.read_seq) as edited,
 	       (select count(*) from (
-	           select m.deleted_at from messages m where m.room_id = $1 and m.rev > b.read_seq and m.seq <= b.read_seq order by m.rev limit $3) as few
-	        where deleted_at > t.looked) as deleted
+	           select m.seq from messages m where m.room_id = $1 and m.deleted_at > t.looked limit $3) as few
+	        where seq <= b.read_seq) as deleted
 	from memberships b
 	join rooms r on r.id = b.room_id
 	join lateral (select said_at from messages where room_id = $1 and seq > b.read_seq order by seq limit 1) as f on true

@@ -264,11 +264,16 @@ func TestLateDraftsDoNotCount(t *testing.T) {
 	if m := h.member(ann); m.Draft != "from the phone" || m.DraftTab != "two" {
 		t.Fatalf("%+v", m)
 	}
-	if err := h.ClearDrafts(ctx, []int64{1, 1}, []int64{ann.ID, 999}); err != nil {
-		t.Fatal(err)
-	}
-	if m := h.member(ann); m.Draft != "" {
-		t.Fatalf("%+v", m)
+	save("from the phone\n", "two", 2)
+	for i, text := range []string{"another message, sent meanwhile", "from the phone"} {
+		left := []string{"from the phone\n", ""}[i]
+		if err := h.ClearDrafts(ctx, []db.Spoken{{RoomID: 1, PersonID: ann.ID, Text: text}, {RoomID: 1, PersonID: 999, Text: "x"}}); err != nil {
+			t.Fatal(err)
+		}
+		if m := h.member(ann); m.Draft != left {
+			t.Fatalf("after %q: %+v", text, m)
+		}
+		save("from the phone\n", "two", int64(3+i))
 	}
 }
 

@@ -498,13 +498,16 @@ func (s *Store) Delete(ctx context.Context, roomID, seq, personID int64) (rev in
 		if err := unpinned(ctx, tx, old, rev); err != nil {
 			return false, fmt.Errorf("take it off the pins: %w", err)
 		}
+		// The row first: who wants to add something to the message waits for it.
+		if _, err := tx.StmtxContext(ctx, s.remove).ExecContext(ctx, roomID, seq, s.now(), rev); err != nil {
+			return false, err
+		}
 		for _, purge := range purgeSQL {
 			if _, err := tx.ExecContext(ctx, purge, roomID, seq); err != nil {
 				return false, fmt.Errorf("purge by %q: %w", purge, err)
 			}
 		}
-		_, err := tx.StmtxContext(ctx, s.remove).ExecContext(ctx, roomID, seq, s.now(), rev)
-		return true, err
+		return true, nil
 	})
 	var refusal *chat.Error
 	if errors.As(err, &refusal) && refusal.Reason == chat.MessageDeleted {

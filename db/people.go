@@ -87,7 +87,7 @@ func (s *Store) Rename(ctx context.Context, personID int64, nick chat.Nickname, 
 		if err := tx.SelectContext(ctx, &revs, `
 			with mine as (
 				select r.id from rooms r join memberships b on b.room_id = r.id
-				where b.person_id = $1 order by r.id for update of r)
+				where b.person_id = $1 order by r.id for no key update of r)
 			update rooms set rev = rev + 1 from mine where rooms.id = mine.id
 			returning rooms.id as room_id, rooms.rev`, personID); err != nil {
 			return err

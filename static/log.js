@@ -24,15 +24,15 @@ if (scroller) {
   // bottom the page is no longer the room's tail; a pill leads back.
   watch(() => {
     const log = $('#log'), messages = [...document.querySelectorAll('#log > article')]
-    const atEnd = scroller.matches('.at-end'), tail = log.matches('.tail')
+    const atEnd = scroller.matches('.at-end'), tail = log.matches('.tail, .newest')
     const older = first?.isConnected && first !== messages[0], was = older && bottom(first)
     const newer = last?.isConnected && last !== messages.at(-1)
     // Newer history came in below somebody at the lower edge: stay there.
     if (newer && atEnd && !tail) scroller.scrollTop -= bottom(messages.at(-1)) - bottom(last)
-    if (messages.length > most) {
+    if (messages.length > most && !log.matches('.newest')) { // of a thread
       const fromTop = !older && (atEnd || !tail)
       for (const message of messages.splice(fromTop ? 0 : most, messages.length - most)) message.remove()
-      $(fromTop ? '#older' : '#newer').classList.remove('none')
+      $(fromTop ? '#older' : '#newer')?.classList.remove('none')
       if (!fromTop) scroller.dispatchEvent(new Event('untailed'))
     }
     showDays(messages)

@@ -1232,7 +1232,7 @@ func Inbox(p InboxPage) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 81, "\" data-effect=\"$_call.key + $_calls && @peek(() => @get(el.dataset.inbox, {filterSignals: {include: /^$/}}))\"></div></main>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 81, "\" data-effect=\"($_call.key || $_calls) && @peek(() => @get(el.dataset.inbox, {filterSignals: {include: /^$/}}))\"></div></main>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -182,6 +182,14 @@ func day(l i18n.Lang, m chat.Message) string {
 // excerpt is the beginning of a message on one line.
 func excerpt(body string, names map[int64]string) string { return markup.Line(body, names) }
 
+// lastLine is a room's newest message on one line.
+func lastLine(l i18n.Lang, g chat.Glance) string {
+	if line := excerpt(g.LastBody, chat.NamesOf(g.LastNames)); line != "" || g.LastFiles == 0 {
+		return line
+	}
+	return i18n.Files.In(l)
+}
+
 // signals writes the page's first signals. To Datastar they are an expression,
 // in which it rewrites @name( and more, even inside strings: so nothing that
 // people wrote may be in them, or in any other attribute that it reads.
@@ -276,7 +284,7 @@ const replyKey = `evt.key === 'r' && !evt.ctrlKey && !evt.metaKey && !evt.altKey
 const composerKey = `if (evt.isComposing) return;
 	const t = el.querySelector('textarea');
 	if (evt.key === 'Escape') { ` + endReply + ` }
-	else if (evt.key === 'ArrowUp' && !t.value && $_tail && $_atEnd && !evt.shiftKey) { evt.preventDefault(); @get(t.dataset.last, ` + quietly + `) }`
+	else if (evt.key === 'ArrowUp' && t.dataset.last && !t.value && $_tail && $_atEnd && !evt.shiftKey) { evt.preventDefault(); @get(t.dataset.last, ` + quietly + `) }`
 
 // threadCatchUp asks for a thread afresh after a gap that was too long to be
 // replayed.

@@ -32,7 +32,7 @@ type article struct {
 
 var (
 	tailSelector    = regexp.MustCompile(`^#log(?:\.tail|:is\(\.tail, \.of-\d+\))(:not\(:has\(> #m-(\d+)\)\))?$`)
-	nameSelector    = regexp.MustCompile(`^#log \[data-name="(\d+)"\]$`)
+	nameSelector    = regexp.MustCompile(`^\[data-name="(\d+)"\]$`)
 	quoteSelector   = regexp.MustCompile(`^\[data-quote="(\d+)"\]$`)
 	sealSelector    = regexp.MustCompile(`^#log \[data-author="\d+"\] > \.seal$`) // not checked
 	messageSelector = regexp.MustCompile(`^#m-\d+$`)

@@ -15,7 +15,6 @@ var (
 	SearchTry        = text("Try fewer words, other words, or no filters.", "试试少几个词、换个词，或者去掉筛选条件。")
 	SearchNoPerson   = text("Nobody here is called “%s”.", "这里没有叫“%s”的人。")
 	SearchNoRoom     = text("There is no room “%s”.", "没有“%s”这个房间。")
-	SearchNoWords    = text("There is nothing in it to look for. Type a word, or a filter from the list.", "里面没有可以查找的内容。输入一个词，或用下面的筛选条件。")
 	SearchOlder      = text("Older results", "更早的结果")
 	SearchToNewest   = text("To the newest results", "回到最新的结果")
 	SearchRecent     = text("Recent searches", "最近的搜索")
@@ -25,7 +24,6 @@ var (
 	SearchIn         = text("in", "在")
 	SearchGo         = text("Go", "前往")
 	JumpToDate       = text("Jump to a date in %s", "跳到“%s”的某一天")
-	Date             = text("Date", "日期")
 
 	SearchHelpWords   = text("messages with all the words, or words that begin like them", "同时含有这些词（或以它们开头的词）的消息")
 	SearchHelpCJK     = text("Chinese, Japanese and Korean anywhere in a sentence, also a single character", "句子里任何位置的中文、日文、韩文，单个字也行")

@@ -35,7 +35,6 @@ var (
 	CallMention = text("mentioned you", "提到了你")
 	CallHere    = text("called everybody here", "叫了在场的所有人")
 	UnreadMark  = text("unread", "未读")
-	NewestFirst = text("Back to the newest", "回到最新")
 	OlderCalls  = text("Older ones", "更早的")
 
 	AwayNow     = text("away", "暂时离开")

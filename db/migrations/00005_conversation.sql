@@ -146,7 +146,7 @@ declare
 begin
     select rev, said, last_author_id, last_said_at,
            said = 0 or (last_said_at at time zone 'UTC')::date <> (at at time zone 'UTC')::date as new_day
-    into r from rooms where id = in_room for update;
+    into r from rooms where id = in_room for no key update; -- not against who joins
     if not found then
         return;
     end if;
@@ -178,7 +178,7 @@ begin
         from numbered where fresh
     ), joined as ( -- who speaks has read what is above
         insert into memberships (room_id, person_id, read_seq, read_ordinal)
-        select in_room, author_id, r.rev + max(i), r.said + max(i) from numbered where fresh group by author_id
+        select in_room, author_id, r.rev + max(i), r.said + max(i) from numbered where fresh group by author_id order by author_id
         on conflict (room_id, person_id) do update
         set read_seq = excluded.read_seq, read_ordinal = excluded.read_ordinal
     ), moved as (
@@ -227,7 +227,7 @@ begin
             where m.room_id = in_room and m.seq = p.seq
         ), joined as (
             insert into memberships (room_id, person_id)
-            select distinct in_room, person_id from named on conflict do nothing
+            select distinct in_room, person_id from named order by person_id on conflict do nothing
         )
         insert into mentions (person_id, room_id, seq, reason, said_at)
         select distinct on (person_id, seq) person_id, in_room, seq, reason, at from named

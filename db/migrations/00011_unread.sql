@@ -12,5 +12,10 @@ alter table memberships
     add draft_tab text not null default '',
     add draft_n   bigint not null default 0;
 
+-- What was edited or deleted while somebody was away.
+create index messages_edited on messages (room_id, edited_at) where edited_at is not null;
+create index messages_deleted on messages (room_id, deleted_at) where deleted_at is not null;
+
 -- +goose Down
+drop index messages_edited, messages_deleted;
 alter table memberships drop read_at, drop read_turn, drop draft_tab, drop draft_n;
