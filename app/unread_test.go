@@ -254,8 +254,10 @@ func TestDraftIsThereOnAnotherDeviceUntilItIsSent(t *testing.T) {
 	// A refused post keeps it, a stored one does not.
 	contains(t, ann.post("/rooms/parlor/messages", "body", "half a thought", "nonce", "broken"), 400)
 	contains(t, phone.get("/rooms/parlor"), 200, "half a &lt;thought&gt;")
-	ann.say("parlor", "a whole thought")
-	st.until(`"_draft":{"body":"","tab":""}`)
+	ann.say("parlor", "another thought, from a thread")
+	contains(t, phone.get("/rooms/parlor"), 200, "half a &lt;thought&gt;")
+	ann.say("parlor", `half a <thought> & "more"`)
+	st.until(`"_draft":{"body":"","tab":"said"}`)
 	contains(t, phone.get("/rooms/parlor"), 200, ">\n</textarea>")
 }
 
