@@ -5,7 +5,7 @@
 // sending, waiting (not stored yet, tried again by itself), failed, or sent
 // (stored as data-seq, and not in the log yet). Its data-fields are all that
 // the form had to say, so that others add to a message by named inputs within
-// #extras; a "sent" event tells them that the item has taken them over.
+// the parts of #extras, which the item takes over.
 
 const form = $('#composer')
 if (form) {
@@ -19,8 +19,10 @@ if (form) {
   let nonce = newNonce() // of what is being written
   form.elements.nonce.remove() // it is for those without script
 
+  let added // what stood in #extras at the last save
   function save(draft = text.value) {
-    sessionStorage.setItem(key, JSON.stringify([outbox.innerHTML, draft]))
+    added = extras.innerHTML
+    sessionStorage.setItem(key, JSON.stringify([outbox.innerHTML, draft, added]))
   }
 
   function become(item, state, error = '') {
@@ -84,7 +86,6 @@ if (form) {
     nonce = newNonce()
     text.value = ''
     text.focus()
-    form.dispatchEvent(new Event('sent', {bubbles: true}))
     become(item, 'sending')
     $('.foot .pill').click() // to the end
   }
@@ -104,12 +105,17 @@ if (form) {
     }
   }
 
-  const [html, draft] = JSON.parse(sessionStorage.getItem(key) ?? '["", ""]')
+  const [html, draft, chips] = JSON.parse(sessionStorage.getItem(key) ?? '["", ""]')
   outbox.innerHTML = html
+  if (chips) extras.innerHTML = chips
+  for (const cut of extras.querySelectorAll('.up, .bad')) cut.remove() // files that did not arrive
   text.value = draft || text.value // which the server kept; what it did not get yet is newer
   text.oninput = () => save()
   form.addEventListener('kept', () => save('')) // the server has the draft (views/unread.go)
   addEventListener('stored', () => wake()) // the database is back, or the network (views/page.templ)
-  watch(settle)
+  watch(() => {
+    settle()
+    if (extras.innerHTML !== added) save()
+  })
   send()
 }

@@ -74,6 +74,7 @@ const hand = `(kind, name, type, text) => {
 }`
 
 func TestFilesArePickedDroppedPastedAndSeenByBoth(t *testing.T) {
+	t.Parallel()
 	p := start(t)
 	ann, bob := guest(t, p, "Ann"), guest(t, p, "Bob")
 	ann.pick(photo(t, "sunset.jpg", 1200, 800, color.RGBA{R: 240}), file(t, "notes.txt", "two cups"))
@@ -133,6 +134,7 @@ func (v *person) upstream(bytes float64) {
 }
 
 func TestMessageWaitsForItsFiles(t *testing.T) {
+	t.Parallel()
 	p := start(t)
 	ann, bob := guest(t, p, "Ann"), guest(t, p, "Bob")
 	ann.upstream(200 << 10)
@@ -148,7 +150,23 @@ func TestMessageWaitsForItsFiles(t *testing.T) {
 	ann.until("the composer is empty", `() => !document.querySelector('#composer .attachment') && document.querySelector('#message').value === ''`)
 }
 
+func TestFilesThatAreNotSentYetSurviveAReload(t *testing.T) {
+	t.Parallel()
+	p := start(t)
+	ann := guest(t, p, "Ann")
+	ann.pick(photo(t, "tea.jpg", 400, 300, color.RGBA{R: 90}), file(t, "notes.txt", "two cups"))
+	ann.attached(2)
+	ann.reload()
+	ann.attached(2)
+	ann.click("#composer .attachment:first-child .remove")
+	ann.attached(1)
+	ann.say("one is left")
+	ann.sees("one is left")
+	ann.until("it has the other one", `() => document.querySelectorAll('#log .files li').length === 1 && document.querySelector('#log a[download="notes.txt"]')`)
+}
+
 func TestRefusedFileSaysWhyAndTheMessageGoesOn(t *testing.T) {
+	t.Parallel()
 	p := start(t, "PARLOR_FILE_BYTES=1048576", "PARLOR_FILE_BYTES_PER_DAY=1500000")
 	ann := guest(t, p, "Ann")
 	ann.allow("429")
@@ -165,6 +183,7 @@ func TestRefusedFileSaysWhyAndTheMessageGoesOn(t *testing.T) {
 }
 
 func TestMessageWithFilesSurvivesAReloadWhileTheServerIsAway(t *testing.T) {
+	t.Parallel()
 	p := start(t)
 	ann := guest(t, p, "Ann")
 	ann.pick(photo(t, "tea.jpg", 400, 300, color.RGBA{R: 90}))
@@ -179,6 +198,7 @@ func TestMessageWithFilesSurvivesAReloadWhileTheServerIsAway(t *testing.T) {
 }
 
 func TestLightboxByKeyboard(t *testing.T) {
+	t.Parallel()
 	p := start(t)
 	ann := guest(t, p, "Ann")
 	ann.pick(photo(t, "first.jpg", 1600, 900, color.RGBA{R: 255}), photo(t, "second.jpg", 300, 400, color.RGBA{B: 255}))
@@ -207,6 +227,7 @@ func TestLightboxByKeyboard(t *testing.T) {
 }
 
 func TestFilesWithoutScript(t *testing.T) {
+	t.Parallel()
 	p := start(t, "PARLOR_FILE_BYTES=100000")
 	v := without(t, p)
 	v.write("input[name=nickname]", "Zoë", false)

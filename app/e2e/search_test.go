@@ -109,6 +109,7 @@ func TestSearchFitsAnyScreen(t *testing.T) {
 	}
 	v.size(390)
 	v.goTo("/rooms/parlor")
+	v.click(".fold")
 	v.click(".to-search")
 	v.until("a phone gets there from the room's head", `() => document.querySelector('#q')?.value.startsWith('in:parlor')`)
 }

@@ -181,7 +181,7 @@ func TestDraftFollowsToAnotherDevice(t *testing.T) {
 	ann.fill("#message", ", and more")
 	ann.turnTo(desk)
 	ann.shows("what was typed on the phone", typed, "half a thought, and more")
-	ann.until("the tab has nothing to remember", `() => !Object.keys(sessionStorage).some(k => k.startsWith('draft/'))`)
+	ann.until("the tab has nothing to remember", `() => Object.keys(sessionStorage).filter(k => k.startsWith('composer/')).every(k => JSON.parse(sessionStorage[k])[1] === '')`)
 	_, err := ann.page.Eval(`() => { window.beforeReload = true }`)
 	ann.must(err)
 	ann.reload()
