@@ -30,7 +30,7 @@ function add(file) {
         part('input').value = id ?? ''
         if (thumb) part('img').src = thumb
         id ? put('') : put('bad', detail)
-        $('.up') || pick.dispatchEvent(new Event('arrived'))
+        $('.up') || pick.dispatchEvent(new Event('arrived', {bubbles: true}))
         done()
       }
       chip.isConnected ? request.send(data) : request.onloadend() // taken away meanwhile

@@ -199,7 +199,7 @@ const onDraft = `const body = $_draft.body, tab = $_draft.tab; @peek(() => {
 	el.last = body;
 	if (tab && tab !== $tab && text.value === last) text.value = body;
 	if (text.value === body) text.form.dispatchEvent(new Event('kept'));
-	else if (!body && last) text.dispatchEvent(new Event('input', {bubbles: true})) })`
+	else if (!body && last && tab !== $tab) text.form.dispatchEvent(new Event('input', {bubbles: true})) })`
 
 // setBell remembers in this browser what a room's bell is set to, and asks
 // whether the system may be used.

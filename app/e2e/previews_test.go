@@ -17,8 +17,9 @@ import (
 func (v *person) menu(seq int64, entry string) {
 	v.t.Helper()
 	message := "#m-" + formatInt(seq)
-	v.must(v.find(message).Hover())
-	v.click(message + " .tools .more")
+	v.find(message + " .tools .more")
+	_, err := v.page.Eval(`more => document.querySelector(more).click()`, message+" .tools .more")
+	v.must(err)
 	v.until("the menu opens", `() => document.querySelector('.menu:popover-open')`)
 	v.click(".menu " + entry)
 }
