@@ -241,7 +241,7 @@ func (w *world) addNode(ctx context.Context) error {
 	}
 	n.env = func() []string {
 		env := []string{
-			"PARLOR_ADDR=" + addr, "DATABASE_URL=" + w.databaseURL(), clockVariable + "=" + n.clock,
+			"PARLOR_ADDR=" + addr, "DATABASE_URL=" + w.databaseURL(), "PARLOR_FILES=" + filepath.Join(w.dir, "files"), clockVariable + "=" + n.clock,
 			"PARLOR_DATABASE_CONNECTIONS=" + strconv.Itoa(nodeConnections),
 			"PARLOR_POSTS_PER_SECOND=0", "PARLOR_NICKNAMES_PER_HOUR=0", "PARLOR_STREAMS_PER_SESSION=0",
 		}
