@@ -82,7 +82,7 @@ func TestAKilledServerLosesAndDoublesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, v := range []*person{ann, bob} {
-		v.isEnd("parlor", n+3)
+		v.isEnd("parlor", min(n+3, 300)) // a page keeps 300; on a slow machine Carol says more
 		if v.eval(`() => window.marker ?? ''`) != "mine" {
 			t.Error("the page was loaded afresh")
 		}
