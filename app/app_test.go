@@ -12,6 +12,7 @@ import (
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -203,23 +204,32 @@ func (v *visitor) stream(path string, headers ...string) *stream {
 	return st
 }
 
-// until returns the first event that contains the text.
-func (s *stream) until(text string) string {
+// until returns the first event that contains one of the texts.
+func (s *stream) until(texts ...string) string {
 	s.t.Helper()
 	var seen strings.Builder
 	for deadline := time.After(10 * time.Second); ; {
 		select {
 		case event, ok := <-s.events:
 			if !ok {
-				s.t.Fatalf("the stream ended before %q; it said:\n%s", text, seen.String())
+				s.t.Fatalf("the stream ended before %q; it said:\n%s", texts, seen.String())
 			}
-			if strings.Contains(event, text) {
+			if slices.ContainsFunc(texts, func(text string) bool { return strings.Contains(event, text) }) {
 				return event
 			}
 			seen.WriteString(event + "\n")
 		case <-deadline:
-			s.t.Fatalf("no event with %q in:\n%s", text, seen.String())
+			s.t.Fatalf("no event with %q in:\n%s", texts, seen.String())
 		}
+	}
+}
+
+// untilAll waits for events that contain all the texts, in whatever order.
+func (s *stream) untilAll(texts ...string) {
+	s.t.Helper()
+	for len(texts) > 0 {
+		event := s.until(texts...)
+		texts = slices.DeleteFunc(texts, func(text string) bool { return strings.Contains(event, text) })
 	}
 }
 
@@ -652,8 +662,7 @@ func TestSpectatorsStreamAndPresence(t *testing.T) {
 		t.Errorf("%s", event)
 	}
 	ann.say("parlor", "said it")
-	st.until("said it")
-	st.until(`<div class="typing" id="typing"></div>`)
+	st.untilAll("said it", `<div class="typing" id="typing"></div>`)
 	lobby.until("said it")
 	second.cancel()
 	third.cancel()

@@ -4,19 +4,17 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"os"
-	"os/exec"
 	"time"
 
 	"github.com/go-rod/rod"
-	"github.com/go-rod/rod/lib/launcher"
 	"github.com/go-rod/rod/lib/proto"
+
+	"parlor/app/e2e/chromium"
 )
 
 // browser is a real Chromium with a few pages of the room.
 type browser struct {
-	rod      *rod.Browser
-	launcher *launcher.Launcher
+	chromium *chromium.Browser
 	pages    []*rod.Page
 	url      string // of the room
 }
@@ -46,29 +44,11 @@ const witness = `(() => {
 
 // openBrowser opens the room in pages of their own browser contexts.
 func openBrowser(ctx context.Context, pages int, url string) (*browser, error) {
-	path := ""
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if found, err := exec.LookPath(name); err == nil {
-			path = found
-			break
-		}
-	}
-	if path == "" {
-		return nil, fmt.Errorf("no Chromium on this machine: run app/e2e/install.sh")
-	}
-	b := &browser{}
-	b.launcher = launcher.New().Context(ctx).Bin(path).Leakless(false).Headless(true).NoSandbox(true).
-		Set("disable-gpu").Set("disable-background-networking").Set("disable-component-update").Set("disable-sync").
-		Set("no-first-run").Set("disable-quic").Set("lang", "en").Env(os.Environ()...)
-	control, err := b.launcher.Launch()
+	chrome, err := chromium.Start(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("start Chromium: %w", err)
+		return nil, err
 	}
-	b.rod = rod.New().ControlURL(control)
-	if err := b.rod.Connect(); err != nil {
-		b.launcher.Kill()
-		return nil, fmt.Errorf("connect to Chromium: %w", err)
-	}
+	b := &browser{chromium: chrome}
 	for range pages {
 		if err := b.open(url); err != nil {
 			b.end()
@@ -79,7 +59,7 @@ func openBrowser(ctx context.Context, pages int, url string) (*browser, error) {
 }
 
 func (b *browser) open(url string) error {
-	own, err := b.rod.Incognito()
+	own, err := b.chromium.Incognito()
 	if err != nil {
 		return err
 	}
@@ -105,8 +85,7 @@ func (b *browser) open(url string) error {
 }
 
 func (b *browser) end() {
-	_ = b.rod.Close()
-	b.launcher.Kill()
+	_ = b.chromium.Close()
 }
 
 const readPage = `() => JSON.stringify({
@@ -128,7 +107,7 @@ const (
 // enough, and returns what they saw and show.
 func (b *browser) records(history []row) []record {
 	var all []record
-	fresh := &browser{rod: b.rod}
+	fresh := &browser{chromium: b.chromium}
 	problem := fresh.open(b.url)
 	deadline := time.Now().Add(pagePatience)
 	for i, page := range b.pages {

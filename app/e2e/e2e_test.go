@@ -26,16 +26,29 @@ import (
 
 	"github.com/go-rod/rod"
 	"github.com/go-rod/rod/lib/input"
-	"github.com/go-rod/rod/lib/launcher"
 	"github.com/go-rod/rod/lib/proto"
 	"github.com/google/uuid"
 
+	"parlor/app/e2e/chromium"
 	"parlor/db/dbtest"
 )
 
 var screenshotDir = flag.String("screenshots", "", "folder for the pictures that TestScreenshots makes; empty: a temporary one")
 
-func TestMain(m *testing.M) { dbtest.Main(m) }
+// What all tests share, and what ends with them.
+var (
+	binaryDir string
+	browser   *chromium.Browser
+)
+
+func TestMain(m *testing.M) {
+	dbtest.Main(m, func() {
+		if browser != nil {
+			_ = browser.Close()
+		}
+		os.RemoveAll(binaryDir)
+	})
+}
 
 // patience is how long a test waits for something that must happen.
 const patience = 20 * time.Second
@@ -45,6 +58,7 @@ var binary = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	binaryDir = dir
 	path := filepath.Join(dir, "parlor")
 	out, err := exec.Command("go", "build", "-o", path, "parlor").CombinedOutput()
 	if err != nil {
@@ -161,29 +175,12 @@ func (p *program) client() *http.Client {
 	return &http.Client{Timeout: 30 * time.Second, Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }
 
-var chromium = sync.OnceValues(func() (*rod.Browser, error) {
-	path := ""
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if found, err := exec.LookPath(name); err == nil {
-			path = found
-			break
-		}
-	}
-	if path == "" {
-		return nil, fmt.Errorf("no Chromium on this machine: run app/e2e/install.sh")
-	}
-	l := launcher.New().Bin(path).Leakless(false).Headless(true).NoSandbox(true).
-		Set("disable-gpu").Set("disable-background-networking").Set("disable-component-update").Set("disable-sync").
-		Set("no-first-run").Set("disable-quic").Set("lang", "en").Env(append(os.Environ(), "TZ=Europe/Berlin")...)
-	l.Context(context.Background())
-	control, err := l.Launch()
+var theBrowser = sync.OnceValues(func() (*chromium.Browser, error) {
+	b, err := chromium.Start(context.Background(), "TZ=Europe/Berlin")
 	if err != nil {
 		return nil, err
 	}
-	b := rod.New().ControlURL(control)
-	if err := b.Connect(); err != nil {
-		return nil, err
-	}
+	browser = b
 	return b, b.IgnoreCertErrors(true)
 })
 
@@ -203,7 +200,7 @@ type person struct {
 // visitor opens the lobby in a fresh browser context.
 func visitor(t testing.TB, p *program) *person {
 	t.Helper()
-	b, err := chromium()
+	b, err := theBrowser()
 	if err != nil {
 		t.Fatal(err)
 	}

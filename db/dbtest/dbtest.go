@@ -35,11 +35,18 @@ import (
 // cluster that packages share.
 const Variable = "PARLOR_TEST_POSTGRES"
 
-// Main runs a package's tests with a cluster. It belongs into TestMain, and
-// does not return.
-func Main(m *testing.M) {
+// Main runs a package's tests with a cluster, and what is to be done after
+// them. It belongs into TestMain, and does not return.
+func Main(m *testing.M, after ...func()) {
+	tests := func() int {
+		code := m.Run()
+		for _, do := range after {
+			do()
+		}
+		return code
+	}
 	if os.Getenv(Variable) != "" {
-		os.Exit(m.Run())
+		os.Exit(tests())
 	}
 	// An interrupt would otherwise end the process before it has cleared away.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -48,7 +55,7 @@ func Main(m *testing.M) {
 	err := WithCluster(ctx, func(url string) error {
 		os.Setenv(Variable, url)
 		done := make(chan int, 1)
-		go func() { done <- m.Run() }()
+		go func() { done <- tests() }()
 		select {
 		case code = <-done:
 			return nil
