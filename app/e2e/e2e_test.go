@@ -50,8 +50,9 @@ func TestMain(m *testing.M) {
 	})
 }
 
-// patience is how long a test waits for something that must happen.
-const patience = 20 * time.Second
+// patience is how long a test waits for something that must happen, on a slow
+// and busy machine, too.
+const patience = 40 * time.Second
 
 var binary = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "parlor-e2e-")
@@ -321,7 +322,7 @@ func (v *person) open(path string) *rod.Page {
 	v.watch(page)
 	_, err = page.EvalOnNewDocument(heard)
 	v.must(err)
-	v.page = page.Timeout(2 * time.Minute)
+	v.page = page.Timeout(5 * time.Minute)
 	v.tabs = append(v.tabs, v.page)
 	v.goTo(path)
 	return v.page

@@ -36,7 +36,7 @@ func TestUnreadScreenshots(t *testing.T) {
 	}
 	seen := ann.say("parlor", "And something to eat.")
 	bob.sees("And something to eat.")
-	bob.stir()
+	bob.reads()
 	bob.shows("the number", number, "")
 	bob.must(bob.page.Navigate("about:blank"))
 	for i := range 6 {

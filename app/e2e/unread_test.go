@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"testing"
+	"time"
 
 	"github.com/go-rod/rod"
 	"github.com/go-rod/rod/lib/input"
@@ -36,6 +37,21 @@ func (v *person) stir() {
 	}
 }
 
+// reads looks at a page that was just opened until the server knows of it.
+func (v *person) reads() {
+	v.t.Helper()
+	const told = `() => performance.getEntriesByType('resource').some(e => e.name.endsWith('/read') && e.responseStatus === 204)`
+	for deadline := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
+		v.stir()
+		if res, err := v.page.Eval(told); err == nil && res.Value.Bool() {
+			return
+		}
+		if time.Now().After(deadline) {
+			v.t.Fatal("the page never told that it is read")
+		}
+	}
+}
+
 // hide has the page believe that nobody sees it, or that somebody does again.
 // Headless tabs are always visible.
 func (v *person) hide(hidden bool) {
@@ -58,7 +74,7 @@ func TestUnreadIsCountedMarkedAndRead(t *testing.T) {
 	ann, bob := newClient(t, p, "Ann"), guest(t, p, "Bob")
 	ann.say("parlor", "before")
 	bob.sees("before")
-	bob.stir()
+	bob.reads()
 	room := bob.page
 	lobby := bob.open("/")
 	bob.shows("the number", number, "")
@@ -110,7 +126,7 @@ func TestMarkUnreadFromHereHoldsUntilOneComesBack(t *testing.T) {
 		ann.say("parlor", fmt.Sprint("message ", i))
 	}
 	bob.sees("message 3")
-	bob.stir()
+	bob.reads()
 	first := bob.page
 	second := bob.open("/rooms/parlor")
 	bob.stir()
@@ -139,7 +155,7 @@ func TestJumpToFirstUnread(t *testing.T) {
 	ann, bob := newClient(t, p, "Ann"), guest(t, p, "Bob")
 	ann.say("parlor", "the last one that Bob read")
 	bob.sees("the last one that Bob read")
-	bob.stir()
+	bob.reads()
 	bob.must(bob.page.Navigate("about:blank"))
 	for i := range 30 {
 		ann.say("parlor", fmt.Sprintf("message %02d", i))
@@ -154,7 +170,7 @@ func TestJumpToFirstUnread(t *testing.T) {
 	// On a page further back.
 	_, err := bob.page.Eval(`() => { document.querySelector('#scroll').scrollTop = 0 }`)
 	bob.must(err)
-	bob.stir()
+	bob.reads()
 	bob.shows("the number", number, "")
 	bob.must(bob.page.Navigate("about:blank"))
 	for i := range 70 {
@@ -287,7 +303,7 @@ func TestLevelsOfARoom(t *testing.T) {
 	ann, bob := newClient(t, p, "Ann"), guest(t, p, "Bob")
 	ann.say("parlor", "one")
 	bob.sees("one")
-	bob.stir()
+	bob.reads()
 	room := bob.page
 	lobby := bob.open("/")
 	bob.turnTo(room)
