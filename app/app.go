@@ -194,6 +194,8 @@ func (s *Server) routes() *http.ServeMux {
 	page("GET /inbox", s.getInbox)
 	page("POST /session/status", s.postStatus)
 
+	page("GET /unread.css", s.getUnreadCSS)
+
 	// Streams read the session once and hold nothing of it.
 	mux.Handle("GET /stream", s.answer(s.getLobbyStream))
 	mux.Handle("GET /rooms/{slug}/stream", s.answer(s.getRoomStream))

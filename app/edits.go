@@ -260,7 +260,11 @@ func (s *Server) postMessageDelete(w http.ResponseWriter, r *http.Request) error
 	}
 	s.files.clear()
 	s.changed(w, r, room, seq, rev)
-	s.members.tell(called...)
+	behind, err := s.store.Behind(r.Context(), room.ID, seq)
+	if err != nil {
+		s.log.Warn("to whom a deleted message was new will find out a little later", "err", err)
+	}
+	s.members.tell(append(called, behind...)...)
 	return nil
 }
 

@@ -247,7 +247,8 @@ func (m *members) clearDrafts(ctx context.Context) error {
 
 // bring reads what people have to do with their rooms and shows it to them.
 func (m *members) bring(ctx context.Context, people []int64) error {
-	all, err := m.s.store.Memberships(ctx, people)
+	seats := m.seats(people)
+	all, err := m.s.store.Memberships(ctx, people, seats)
 	if err != nil {
 		return err
 	}
@@ -265,13 +266,28 @@ func (m *members) bring(ctx context.Context, people []int64) error {
 		}
 	}
 	for _, id := range people {
-		m.show(id, of[id], newest[id])
+		m.show(id, of[id], seats, newest[id])
 	}
 	return nil
 }
 
-// show puts what one person has to do with the rooms on the boards.
-func (m *members) show(personID int64, all []chat.Membership, call chat.Call) {
+// seats are the rooms that people have open.
+func (m *members) seats(people []int64) (seats []db.Seat) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, id := range people {
+		if p := m.open[id]; p != nil {
+			for roomID := range p.rooms {
+				seats = append(seats, db.Seat{RoomID: roomID, PersonID: id})
+			}
+		}
+	}
+	return seats
+}
+
+// show puts what one person has to do with the rooms on the boards; drafts of
+// those seats that they were read for.
+func (m *members) show(personID int64, all []chat.Membership, seats []db.Seat, call chat.Call) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	p := m.open[personID]
@@ -295,7 +311,7 @@ func (m *members) show(personID int64, all []chat.Membership, call chat.Call) {
 		m.s.hub.Put(board, "call", shown)
 	}
 	for roomID := range p.rooms {
-		if roomID != 0 {
+		if roomID != 0 && slices.Contains(seats, db.Seat{RoomID: roomID, PersonID: personID}) {
 			b := drafts[roomID]
 			m.s.hub.Put(draftBoard(personID, roomID), "draft", same(sse.Signals(map[string]any{
 				"_draft": map[string]any{"body": strings.ReplaceAll(b.Draft, "\r", ""), "tab": b.DraftTab}}, "")))

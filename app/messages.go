@@ -58,6 +58,9 @@ func (s *Server) postMessage(w http.ResponseWriter, r *http.Request) error {
 		path := roomPath(room)
 		if thread, err := strconv.ParseInt(r.PostForm.Get("thread"), 10, 64); err == nil {
 			path = threadPath(room, thread)
+		} else if _, err := s.store.Read(r.Context(), room.ID, me.ID, said.Seq, anyTurn); err != nil {
+			// Without script to note it: this leads to the room's end.
+			s.log.Warn("what was read is not noted", "err", err)
 		}
 		http.Redirect(w, r, fmt.Sprintf("%s#m-%d", path, said.Seq), http.StatusSeeOther)
 	}

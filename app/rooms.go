@@ -15,23 +15,34 @@ import (
 )
 
 func (s *Server) getLobby(w http.ResponseWriter, r *http.Request) error {
-	rooms := s.hall.list(false)
-	if p := me(r); p != nil {
-		all, err := s.store.Memberships(r.Context(), []int64{p.ID})
-		if err != nil {
-			return err
-		}
-		of := make(map[int64]chat.Membership, len(all))
-		for _, m := range all {
-			of[m.RoomID] = m
-		}
-		for i := range rooms {
-			rooms[i].Mine = of[rooms[i].ID]
-		}
+	rooms, err := s.myRooms(r)
+	if err != nil {
+		return err
 	}
 	s.knowBrowser(w, r)
 	s.show(w, r, http.StatusOK, views.LobbyPage(s.page(r), rooms, views.Field{}))
 	return nil
+}
+
+// myRooms are the rooms that are listed, with what the one who asks has to do
+// with each.
+func (s *Server) myRooms(r *http.Request) ([]views.LobbyRoom, error) {
+	rooms := s.hall.list(false)
+	if me(r) == nil {
+		return rooms, nil
+	}
+	all, err := s.store.Memberships(r.Context(), []int64{me(r).ID}, nil)
+	if err != nil {
+		return nil, err
+	}
+	of := make(map[int64]chat.Membership, len(all))
+	for _, m := range all {
+		of[m.RoomID] = m
+	}
+	for i := range rooms {
+		rooms[i].Mine = of[rooms[i].ID]
+	}
+	return rooms, nil
 }
 
 // getLobbyAway is the lobby as to a looker, while the database is away.

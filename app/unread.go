@@ -191,6 +191,18 @@ func (s *Server) getUnread(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+// getUnreadCSS is what a page without script shows of it beside its rooms.
+func (s *Server) getUnreadCSS(w http.ResponseWriter, r *http.Request) error {
+	rooms, err := s.myRooms(r)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "text/css; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	_, err = w.Write([]byte(views.UnreadCSS(rooms)))
+	return ignoreWrite(err)
+}
+
 // getSince tells an open page what came since its reader was there.
 func (s *Server) getSince(w http.ResponseWriter, r *http.Request) error {
 	room, me, err := s.memberOf(r)
@@ -204,11 +216,14 @@ func (s *Server) getSince(w http.ResponseWriter, r *http.Request) error {
 	if !isDatastar(r) {
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Cache-Control", "no-store")
-		_ = json.NewEncoder(w).Encode(map[string]any{
-			"new": gap.New, "since": gap.Since, "mentions": gap.Calls, "edited": gap.Edited, "deleted": gap.Deleted})
+		js := map[string]any{"new": gap.New, "mentions": gap.Calls, "edited": gap.Edited, "deleted": gap.Deleted}
+		if !gap.Since.IsZero() {
+			js["since"] = gap.Since
+		}
+		_ = json.NewEncoder(w).Encode(js)
 		return nil
 	}
-	if gap.New == 0 || s.now().Sub(gap.Since) < absence {
+	if gap.Since.IsZero() || s.now().Sub(gap.Since) < absence {
 		w.WriteHeader(http.StatusNoContent)
 		return nil
 	}

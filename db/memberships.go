@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -14,49 +15,61 @@ import (
 
 // membershipRow is a membership as the queries below select it.
 type membershipRow struct {
-	RoomID      int64  `db:"room_id"`
-	PersonID    int64  `db:"person_id"`
-	Marked      bool   `db:"marked"`
-	ReadSeq     int64  `db:"read_seq"`
-	ReadOrdinal int64  `db:"read_ordinal"`
-	Turn        int    `db:"read_turn"`
-	Level       string `db:"level"`
-	Calls       int    `db:"calls"`
-	Draft       string `db:"draft"`
-	DraftTab    string `db:"draft_tab"`
+	RoomID   int64         `db:"room_id"`
+	PersonID int64         `db:"person_id"`
+	Known    sql.NullInt64 `db:"known"`
+	ReadSeq  int64         `db:"read_seq"`
+	Turn     int           `db:"read_turn"`
+	Level    string        `db:"level"`
+	Calls    int           `db:"calls"`
+	Draft    string        `db:"draft"`
+	DraftTab string        `db:"draft_tab"`
 }
 
 func (r membershipRow) membership() chat.Membership {
 	return chat.Membership{
-		RoomID: r.RoomID, PersonID: r.PersonID, Marked: r.Marked, ReadSeq: r.ReadSeq, ReadOrdinal: r.ReadOrdinal, Turn: r.Turn,
+		RoomID: r.RoomID, PersonID: r.PersonID, Marked: r.Known.Valid, ReadSeq: r.ReadSeq, Known: r.Known.Int64, Turn: r.Turn,
 		Level: chat.Level(r.Level), Calls: r.Calls, Draft: r.Draft, DraftTab: r.DraftTab,
 	}
 }
 
-// mostMemberships is how many rooms of a person are followed: those where
-// something was said last.
+// belongSQL makes people members of a room.
+const belongSQL = `insert into memberships (room_id, person_id) select $1, unnest($2::bigint[]) on conflict do nothing`
+
+// Seat is where a person has a room open.
+type Seat struct{ RoomID, PersonID int64 }
+
+// mostMemberships is how many rooms of a person are followed: those that are
+// open, and those where something was said last.
 const mostMemberships = 200
 
 // A person's rooms, with the mentions above each mark: one step in an index for
-// every room.
+// every room. Drafts are long, and read only where they are wanted.
 const membershipsSQL = `
-	select b.room_id, b.person_id, b.read_seq > 0 or b.read_at is not null as marked, b.read_seq, b.read_ordinal, b.read_turn,
-	       b.level, b.draft, b.draft_tab,
+	select b.room_id, b.person_id, b.known, b.read_seq, b.read_turn,
+	       b.level, case when b.open then b.draft else '' end as draft, case when b.open then b.draft_tab else '' end as draft_tab,
 	       case when b.level in ('all', 'mentions') then (
 	           select count(*) from (
 	               select from mentions m where m.person_id = b.person_id and m.room_id = b.room_id and m.seq > b.read_seq limit $2) as few
 	       ) else 0 end as calls
 	from unnest($1::bigint[]) as who(id)
 	cross join lateral (
-	    select b.* from memberships b join rooms r on r.id = b.room_id
-	    where b.person_id = who.id order by r.last_said_at desc limit $3) as b`
+	    select b.*, seat.room_id is not null as open
+	    from memberships b join rooms r on r.id = b.room_id
+	    left join unnest($4::bigint[], $5::bigint[]) as seat(room_id, person_id) on seat.room_id = b.room_id and seat.person_id = b.person_id
+	    where b.person_id = who.id order by open desc, r.last_said_at desc limit $3) as b`
 
-// Memberships reads what people have to do with their rooms, in one query.
-func (s *Store) Memberships(ctx context.Context, people []int64) ([]chat.Membership, error) {
+// Memberships reads what people have to do with their rooms, in one query, with
+// the drafts of those that are open.
+func (s *Store) Memberships(ctx context.Context, people []int64, open []Seat) ([]chat.Membership, error) {
 	var rows []membershipRow
+	rooms, seated := make([]int64, len(open)), make([]int64, len(open))
+	for i, seat := range open {
+		rooms[i], seated[i] = seat.RoomID, seat.PersonID
+	}
 	err := again(ctx, func() error {
 		rows = rows[:0]
-		return s.memberships.SelectContext(ctx, &rows, pq.Array(people), chat.MostCalls, mostMemberships)
+		return s.memberships.SelectContext(ctx, &rows, pq.Array(people), chat.MostCalls, mostMemberships, pq.Array(rooms), pq.Array(seated))
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read the memberships of %d people: %w", len(people), err)
@@ -72,59 +85,48 @@ func (s *Store) Memberships(ctx context.Context, people []int64) ([]chat.Members
 // end where that is less. The mark never goes back, and what was read before it
 // was set back (turn; -1 is any) does not count. It tells whether it moved.
 func (s *Store) Read(ctx context.Context, roomID, personID, upTo int64, turn int) (bool, error) {
-	var before []int64
+	var moved bool
 	err := again(ctx, func() error {
-		before = before[:0]
-		return s.read.SelectContext(ctx, &before, roomID, personID, upTo, s.now(), turn)
+		return s.read.GetContext(ctx, &moved, roomID, personID, upTo, sql.NullInt64{Int64: int64(turn), Valid: turn >= 0}, s.now())
 	})
 	if err != nil {
 		return false, fmt.Errorf("note what person %d read in room %d: %w", personID, roomID, err)
 	}
-	return len(before) == 1 && before[0] != 0, nil
+	return moved, nil
 }
 
-// It answers with 1 where the mark moved, 0 where only its time did, and with
-// no row where it was further already.
-const readSQL = `
-	with old as (select read_seq, read_at from memberships where room_id = $1 and person_id = $2),
-	noted as (
-	    insert into memberships as b (room_id, person_id, read_seq, read_ordinal, read_at)
-	    select $1, $2, coalesce(m.seq, 0), coalesce(m.ordinal, 0), $4
-	    from (select) as one
-	    left join lateral (select seq, ordinal from messages where room_id = $1 and seq <= $3 order by seq desc limit 1) as m on true
-	    on conflict (room_id, person_id) do update
-	    set read_seq = excluded.read_seq, read_ordinal = excluded.read_ordinal, read_at = excluded.read_at
-	    where b.read_seq <= excluded.read_seq and ($5 < 0 or b.read_turn = $5)
-	    returning read_seq)
-	select case when old.read_seq is null or old.read_seq < noted.read_seq or old.read_at is null then 1 else 0 end
-	from noted left join old on true`
+// The function move_mark is in migration 00013.
+const readSQL = `select move_mark($1, $2, $3, $4, false, $5)`
 
 // Unread sets a person's mark back to the message before one, so that this is
 // the first unread.
 func (s *Store) Unread(ctx context.Context, roomID, personID, seq int64) error {
-	var changed int64
+	var moved bool
 	err := again(ctx, func() error {
-		result, err := s.DB.ExecContext(ctx, `
-			insert into memberships as b (room_id, person_id, read_seq, read_ordinal, read_at, read_turn)
-			select $1, $2, coalesce(before.seq, 0), m.ordinal - 1, $4, 1
-			from messages m
-			left join lateral (select seq from messages where room_id = $1 and seq < $3 order by seq desc limit 1) as before on true
-			where m.room_id = $1 and m.seq = $3
-			on conflict (room_id, person_id) do update
-			set read_seq = excluded.read_seq, read_ordinal = excluded.read_ordinal,
-			    read_at = coalesce(b.read_at, excluded.read_at), read_turn = b.read_turn + 1`, roomID, personID, seq, s.now())
-		if err == nil {
-			changed, err = result.RowsAffected()
-		}
-		return err
+		return s.DB.GetContext(ctx, &moved, `
+			select move_mark($1, $2, $3 - 1, null, true, $4) from messages where room_id = $1 and seq = $3`, roomID, personID, seq, s.now())
 	})
+	if errors.Is(err, sql.ErrNoRows) {
+		return chat.Refuse(chat.NotFound, chat.NoSuchMessage)
+	}
 	if err != nil {
 		return fmt.Errorf("set the mark of person %d in room %d back: %w", personID, roomID, err)
 	}
-	if changed == 0 {
-		return chat.Refuse(chat.NotFound, chat.NoSuchMessage)
-	}
 	return nil
+}
+
+// Behind lists those whose read mark is before a message.
+func (s *Store) Behind(ctx context.Context, roomID, seq int64) ([]int64, error) {
+	var people []int64
+	err := again(ctx, func() error {
+		people = people[:0]
+		return s.DB.SelectContext(ctx, &people,
+			`select person_id from memberships where room_id = $1 and read_seq < $2 and known is not null`, roomID, seq)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("find who has not read message %d of room %d: %w", seq, roomID, err)
+	}
+	return people, nil
 }
 
 // SetLevel says how much of a room a person wants to hear.
@@ -211,7 +213,7 @@ func (s *Store) SetStatus(ctx context.Context, personID int64, status string) (c
 
 // gapSQL looks at no more rows of anything than the limit.
 const gapSQL = `
-	select r.said - b.read_ordinal as new, f.said_at as since,
+	select r.said - b.known as new, f.said_at as since,
 	       (select count(*) from (
 	           select from mentions m where m.person_id = $2 and m.room_id = $1 and m.seq > b.read_seq limit $3) as few) as calls,
 	       (select count(*) from (
@@ -222,20 +224,22 @@ const gapSQL = `
 	        where seq <= b.read_seq) as deleted
 	from memberships b
 	join rooms r on r.id = b.room_id
-	join lateral (select said_at from messages where room_id = $1 and seq > b.read_seq order by seq limit 1) as f on true
+	left join lateral (
+	    select m.said_at from (select * from messages where room_id = $1 and seq > b.read_seq order by seq limit $3) as m
+	    where m.author_id <> $2 and m.deleted_at is null order by m.seq limit 1) as f on true
 	left join messages l on l.room_id = $1 and l.seq = b.read_seq
 	cross join lateral (select greatest(b.read_at, l.said_at) as looked) as t
-	where b.room_id = $1 and b.person_id = $2 and (b.read_seq > 0 or b.read_at is not null)`
+	where b.room_id = $1 and b.person_id = $2 and r.said > b.known`
 
 // Gap tells what happened in a room after a person's read mark; nothing, when
 // there is none, or it is at the end.
 func (s *Store) Gap(ctx context.Context, roomID, personID int64) (chat.Gap, error) {
 	var rows []struct {
-		New     int64     `db:"new"`
-		Since   time.Time `db:"since"`
-		Calls   int       `db:"calls"`
-		Edited  int       `db:"edited"`
-		Deleted int       `db:"deleted"`
+		New     int64               `db:"new"`
+		Since   sql.Null[time.Time] `db:"since"`
+		Calls   int                 `db:"calls"`
+		Edited  int                 `db:"edited"`
+		Deleted int                 `db:"deleted"`
 	}
 	err := again(ctx, func() error {
 		rows = rows[:0]
@@ -247,7 +251,8 @@ func (s *Store) Gap(ctx context.Context, roomID, personID int64) (chat.Gap, erro
 	if len(rows) == 0 {
 		return chat.Gap{}, nil
 	}
-	return chat.Gap(rows[0]), nil
+	g := rows[0]
+	return chat.Gap{New: g.New, Since: g.Since.V, Calls: g.Calls, Edited: g.Edited, Deleted: g.Deleted}, nil
 }
 
 // Called lists those who are mentioned or answered by a message.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
 
 	"parlor/app/chat"
 )
@@ -30,7 +31,7 @@ func (s *Store) Pin(ctx context.Context, roomID, seq, personID int64) (rev int64
 			return false, chat.Refuse(chat.Conflict, chat.TooManyPins, MostPins)
 		}
 		// Whose name the room shows belongs to it, and a rename reaches it.
-		if _, err := tx.ExecContext(ctx, `insert into memberships (room_id, person_id) values ($1, $2) on conflict do nothing`, roomID, personID); err != nil {
+		if _, err := tx.ExecContext(ctx, belongSQL, roomID, pq.Array([]int64{personID})); err != nil {
 			return false, err
 		}
 		_, err := tx.ExecContext(ctx, `update messages set pinned_at = $3, pinned_by = $4, rev = $5 where room_id = $1 and seq = $2`,

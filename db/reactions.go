@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
 
 	"parlor/app/chat"
 )
@@ -12,9 +13,6 @@ import (
 const giveSQL = `insert into reactions (room_id, seq, emoji, person_id, reacted_at) values ($1, $2, $3, $4, $5)`
 const takeSQL = `delete from reactions where room_id = $1 and seq = $2 and emoji = $3 and person_id = $4`
 const reactedSQL = `update messages set reactions = reactions + $3, rev = $4 where room_id = $1 and seq = $2`
-
-// Who reacts belongs to the room, so that a new nickname shows there, too.
-const belongSQL = `insert into memberships (room_id, person_id) values ($1, $2) on conflict do nothing`
 
 // React gives a message a person's emoji, or takes it back if the person gave
 // it before. It returns the room's new number, and whether the emoji is there
@@ -37,7 +35,8 @@ func (s *Store) React(ctx context.Context, roomID, seq, personID int64, emoji st
 			if !old.TakesEmoji(emoji) {
 				return false, chat.Refuse(chat.Conflict, chat.TooManyEmoji, chat.MostEmoji)
 			}
-			if _, err := tx.ExecContext(ctx, belongSQL, roomID, personID); err != nil {
+			// Who reacts belongs to the room, so that a new nickname shows there, too.
+			if _, err := tx.ExecContext(ctx, belongSQL, roomID, pq.Array([]int64{personID})); err != nil {
 				return false, fmt.Errorf("make a membership: %w", err)
 			}
 			if _, err := tx.ExecContext(ctx, giveSQL, roomID, seq, emoji, personID, s.now()); err != nil {

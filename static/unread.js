@@ -13,10 +13,10 @@ const sight = new IntersectionObserver(([entry]) => {
 // The divider is drawn by CSS where data-new is: an element between messages
 // would be in the way of patches, which take the attribute away, too.
 function show() {
-  const {mark} = since.dataset, log = $('#log')
-  let first = mark >= 0 && [...log.children].find((message) => +message.dataset.seq > mark)
+  const {mark, others} = since.dataset, log = $('#log')
+  let first = mark >= 0 && [...log.children].find((message) => +message.dataset.seq > mark && message.matches(others))
   // The page may begin later than the first unread message.
-  if (first && first === log.firstElementChild && !$('#older.none') && !location.search.includes(`after=${mark}`)) first = null
+  if (first && +log.firstElementChild.dataset.seq > mark && !$('#older.none') && !location.search.includes(`after=${mark}`)) first = null
   for (const old of log.querySelectorAll('[data-new]')) delete old.dataset.new
   if (first) first.querySelector('.said').dataset.new = since.firstElementChild.textContent
   sight.disconnect()

@@ -13,10 +13,10 @@ import (
 const noMark = 1 << 52
 
 // MemberSignals is what a person's pages know of the person in a room, as
-// $_me.r7: up to where it is read (o: ordinal, s: seq), how often that was set
-// back (t), unread mentions (c) and the level (l).
+// $_me.r7: how many messages are known (o), the read mark (s), how often that
+// was set back (t), unread mentions (c) and the level (l).
 func MemberSignals(m chat.Membership) map[string]any {
-	js := map[string]any{"o": m.ReadOrdinal, "s": m.ReadSeq, "t": m.Turn, "c": m.Calls, "l": m.Level}
+	js := map[string]any{"o": m.Known, "s": m.ReadSeq, "t": m.Turn, "c": m.Calls, "l": m.Level}
 	if !m.Marked {
 		js["o"], js["s"] = int64(noMark), int64(noMark)
 	}
@@ -59,11 +59,15 @@ func mySignals(p Page, rooms []LobbyRoom, roomID int64) string {
 	return `{"_me":{` + strings.TrimSuffix(me.String(), ",") + `},"_calls":0,"_call":{"key":""}}`
 }
 
-// unreadText is the number beside a room in a list: how many messages came
-// after the read mark. %[1]d is the room, %[2]d how many it has.
+// unreadText is the number beside a room in a list: how many of its messages
+// are not known (chat.Membership). %[1]d is the room, %[2]d how many it has.
 func unreadText(r LobbyRoom) string {
 	return fmt.Sprintf(`$_me.r%[1]d.l == 'all' && %[2]d > $_me.r%[1]d.o ? Math.min(%[2]d - $_me.r%[1]d.o, %[3]d) : ''`, r.ID, r.Said, mostUnread)
 }
+
+// anyCall asks for the inbox afresh when there was a call, or one was read. The
+// page itself knows of those until it began.
+const anyCall = `const call = $_call.key + ' ' + $_calls; call !== ' 0' && @peek(() => @get(el.dataset.inbox, ` + quietly + `))`
 
 // mostUnread is the highest number that a list shows.
 const mostUnread = 9999
@@ -94,6 +98,34 @@ func allCalls(rooms []LobbyRoom) (n int) {
 		n += r.Mine.Calls
 	}
 	return n
+}
+
+// UnreadCSS shows beside the rooms of the hall, without script, what they show
+// with it. The page itself is the same for all.
+func UnreadCSS(rooms []LobbyRoom) string {
+	var css strings.Builder
+	show := func(of, number, before string) {
+		if number != "" {
+			fmt.Fprintf(&css, `%[1]s{display:block}%[1]s::before{content:"%[2]s%[3]s"}`, of, before, number)
+		}
+	}
+	for _, r := range rooms {
+		item := "#hall-" + id(r.ID)
+		unread, calls := unreadNumber(r), callsNumber(r.Mine.Calls)
+		if unread+calls != "" {
+			fmt.Fprintf(&css, `%[1]s .news{display:inline-flex}`, item)
+		}
+		show(item+" .unread", unread, "")
+		show(item+" .calls", calls, "@")
+		switch r.Mine.Level {
+		case chat.LevelHidden:
+			fmt.Fprintf(&css, `%s:not(:has([aria-current])){display:none}`, item)
+		case chat.LevelNone:
+			fmt.Fprintf(&css, `%s{opacity:.6}`, item)
+		}
+	}
+	show(".hall .inbox .calls", callsNumber(allCalls(rooms)), "")
+	return css.String()
 }
 
 // hiddenRooms are those that the one who looks does not want listed.
@@ -150,7 +182,7 @@ const onArrive = `$_arrive; @peek(() => {
 
 // onSetBack shows the divider where somebody set the mark back to, in any tab.
 const onSetBack = `const turn = $m.t ?? 0, mark = $m.s, from = $m.o; @peek(() => {
-	turn > $_turn && ($_held = $_turn >= 0, $_new = Math.max(0, $_said - from), $_mark = mark,
+	turn > $_turn && ($_held = $_turn >= 0, $_new = Math.max(0, $_said - from), $_mark = $_new ? mark : -1,
 		document.querySelector('#catch-up > span').textContent = el.dataset.new.replace('%d', $_new));
 	$_turn = Math.max(turn, $_turn) })`
 

@@ -229,8 +229,7 @@ const catchUp = `$_behind && @peek(() => {
 	const log = document.getElementById('log'), seqs = log.querySelectorAll(':scope > article');
 	if (document.querySelector('.scroll.at-end #log.tail')) return;
 	log.classList.remove('tail');
-	@get(el.dataset.catchup + '?from=' + (seqs[0]?.dataset.seq ?? 0) + '&to=' + (seqs[seqs.length - 1]?.dataset.seq ?? 0),
-		{filterSignals: {include: /^$/}, retry: 'error', retryInterval: 500, retryMaxWait: 2000, retryMaxCount: Infinity}) })`
+	@get(el.dataset.catchup + '?from=' + (seqs[0]?.dataset.seq ?? 0) + '&to=' + (seqs[seqs.length - 1]?.dataset.seq ?? 0), ` + patiently + `) })`
 
 // toEnd leads to the newest messages: there by scrolling when they are on the
 // page, else by the newest page.
@@ -263,8 +262,20 @@ func moreCall(param, edge string) string {
 		`{filterSignals: {include: /^$/}, requestCancellation: 'disabled', retry: 'error'})`, param, edge)
 }
 
-// quietly are the options of a request that carries none of the page's signals.
-const quietly = `{filterSignals: {include: /^$/}}`
+// quietly are the options of a request that carries none of the page's signals;
+// patiently those of one that is repeated until it is answered.
+const (
+	quietly   = `{filterSignals: {include: /^$/}}`
+	patiently = `{filterSignals: {include: /^$/}, retry: 'error', retryInterval: 500, retryMaxWait: 2000, retryMaxCount: Infinity}`
+)
+
+// quietGet asks for what nobody waits for; address is an expression.
+func quietGet(address string) string {
+	return "@get(" + address + ", {filterSignals: {include: /^$/}, " + quietPost
+}
+
+// overThePage shows what a link leads to over the page.
+const overThePage = `evt.ctrlKey || evt.metaKey || (evt.preventDefault(), @get(el.href, ` + quietly + `))`
 
 // ask shows what an address answers with, in a dialog: an outbox tells of one.
 const ask = `@get(evt.detail, ` + quietly + `)`
@@ -288,8 +299,7 @@ const composerKey = `if (evt.isComposing) return;
 
 // threadCatchUp asks for a thread afresh after a gap that was too long to be
 // replayed.
-const threadCatchUp = `$_behind && @peek(() => @get(el.dataset.thread,
-	{filterSignals: {include: /^$/}, retry: 'error', retryInterval: 500, retryMaxWait: 2000, retryMaxCount: Infinity}))`
+const threadCatchUp = `$_behind && @peek(() => @get(el.dataset.thread, ` + patiently + `))`
 
 // composerKeyOf names what is kept of a composer in the tab: of each thread by
 // itself.

@@ -42,10 +42,11 @@ type Membership struct {
 	PersonID int64
 	// Marked says that there is a read mark: else nothing counts as unread.
 	Marked bool
-	// ReadSeq is the last message that was read, ReadOrdinal which one that is
-	// of the room's messages; both 0 if the room was empty then.
-	ReadSeq     int64
-	ReadOrdinal int64
+	// ReadSeq is the mark: the last message that was read; 0: there was none.
+	ReadSeq int64
+	// Known is how many of the room's messages are not new to the person: those
+	// up to the mark, and behind it their own and those that were deleted.
+	Known int64
 	// Turn counts how often the mark was set back.
 	Turn  int
 	Level Level // "" is LevelAll
@@ -57,12 +58,12 @@ type Membership struct {
 	DraftTab string
 }
 
-// Unread is how many messages of a room with so many came after the mark.
+// Unread is how many messages of a room with so many are new to the person.
 func (m Membership) Unread(said int64) int64 {
 	if !m.Marked {
 		return 0
 	}
-	return max(said-m.ReadOrdinal, 0)
+	return max(said-m.Known, 0)
 }
 
 // Counts tells whether the number of unread messages is wanted.
@@ -86,7 +87,7 @@ type Call struct {
 // counted up to MostInGap.
 type Gap struct {
 	New     int64     // messages of others; not bounded
-	Since   time.Time // when the first of them was said
+	Since   time.Time // when the first of them was said; zero: none, or none of the first MostInGap messages
 	Calls   int       // of them mention or answer the reader
 	Edited  int       // older messages that were edited since the reader looked
 	Deleted int       // and deleted
