@@ -18,10 +18,12 @@ import (
 	"github.com/klauspost/compress/gzhttp"
 
 	"parlor/app/bus"
+	"parlor/app/chat"
 	"parlor/app/i18n"
 	"parlor/app/live"
 	"parlor/app/metrics"
 	"parlor/app/presence"
+	"parlor/app/search"
 	"parlor/db"
 	"parlor/static"
 )
@@ -87,6 +89,7 @@ func New(ctx context.Context, cfg Config, databaseURL string, store *db.Store, l
 	s.files.open(ctx)
 	store.OnNewEpoch(s.restored)
 	store.OnCommit(s.metrics.GroupCommit)
+	store.FindBy(func(m chat.Message) string { return search.Terms(said(m)) })
 	s.measure()
 	s.handler = s.chain(s.routes())
 	go s.ready.watch(ctx)

@@ -297,19 +297,18 @@ func (s *Server) readMessageForm(w http.ResponseWriter, r *http.Request) error {
 }
 
 // filesOf are the files that a posted message takes along.
-func (s *Server) filesOf(r *http.Request, room chat.Room, me chat.Person, nonce string) ([]int64, error) {
-	ids := fileIDs(r.PostForm)
-	if len(ids) == 0 {
-		return nil, nil
+func (s *Server) filesOf(r *http.Request, room chat.Room, me chat.Person, nonce string) (ids []int64, files []chat.File, err error) {
+	if ids = fileIDs(r.PostForm); len(ids) == 0 {
+		return nil, nil, nil
 	}
 	if len(ids) > s.cfg.FilesPerMessage {
-		return nil, chat.Refuse(chat.Invalid, chat.FilesTooMany, s.cfg.FilesPerMessage)
+		return nil, nil, chat.Refuse(chat.Invalid, chat.FilesTooMany, s.cfg.FilesPerMessage)
 	}
-	found, err := s.store.WaitingFiles(r.Context(), room.ID, me.ID, nonce, ids)
-	if err == nil && len(found) < len(ids) {
+	files, err = s.store.WaitingFiles(r.Context(), room.ID, me.ID, nonce, ids)
+	if err == nil && len(files) < len(ids) {
 		err = chat.Refuse(chat.Conflict, chat.FileGone)
 	}
-	return ids, err
+	return ids, files, err
 }
 
 // fileIDs are the ids in a form's field "file"; 0 for what can't be one.

@@ -12,7 +12,6 @@ import (
 	"parlor/app/chat"
 	"parlor/app/i18n"
 	"parlor/app/mention"
-	"parlor/app/search"
 	"parlor/db"
 	"parlor/views"
 )
@@ -27,7 +26,7 @@ func (s *Server) textOf(ctx context.Context, room chat.Room, typed string, earli
 	text := mention.Find(typed, s.cfg.Nickname)
 	names := text.Names()
 	if len(names) == 0 {
-		return db.Text{Body: typed, Terms: search.Terms(typed)}, nil
+		return db.Text{Body: typed}, nil
 	}
 	here := s.presence.Here(room.ID)
 	present := make([]int64, len(here))
@@ -42,7 +41,7 @@ func (s *Server) textOf(ctx context.Context, room chat.Room, typed string, earli
 		people[chat.FoldName(p.Nickname)] = p.ID
 	}
 	body, named, everybody := text.Put(people)
-	out := db.Text{Body: body, Terms: search.Terms(typed)}
+	out := db.Text{Body: body}
 	for _, id := range named {
 		out.Mentions = append(out.Mentions, db.Mention{PersonID: id})
 	}

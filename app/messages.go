@@ -11,6 +11,7 @@ import (
 	"github.com/starfederation/datastar-go/datastar"
 
 	"parlor/app/chat"
+	"parlor/app/search"
 	"parlor/app/sse"
 	"parlor/db"
 	"parlor/views"
@@ -116,7 +117,7 @@ func (s *Server) say(w http.ResponseWriter, r *http.Request, room chat.Room, me 
 	if err != nil || already.Seq != 0 {
 		return uttered{Said: already}, led{}, err
 	}
-	files, err := s.filesOf(r, room, me, nonce)
+	fileIDs, files, err := s.filesOf(r, room, me, nonce)
 	if err != nil {
 		return uttered{}, led{}, err
 	}
@@ -125,14 +126,21 @@ func (s *Server) say(w http.ResponseWriter, r *http.Request, room chat.Room, me 
 		return uttered{}, led{}, err
 	}
 	text.Links = s.links(r, room, text)
+	found := said(chat.Message{Body: command.Text, Files: files})
+	for _, m := range text.Mentions {
+		if !m.Here {
+			found.People = append(found.People, m.PersonID)
+		}
+	}
 	post := db.Post{
-		AuthorID: me.ID, Nonce: nonce, Text: text, Emote: command.Verb == chat.Me, ParentSeq: parent, Files: files, Typed: command.Text,
+		AuthorID: me.ID, Nonce: nonce, Text: text, Emote: command.Verb == chat.Me, ParentSeq: parent, Files: fileIDs, Typed: command.Text,
+		Terms: search.Terms(found),
 	}
-	said, err := s.store.Say(r.Context(), room.ID, post)
+	at, err := s.store.Say(r.Context(), room.ID, post)
 	if err == nil && len(text.Links) > 0 {
-		s.previews.want(linked{room, said.Seq, text.Links})
+		s.previews.want(linked{room, at.Seq, text.Links})
 	}
-	return uttered{said, post.Calls()}, led{}, err
+	return uttered{at, post.Calls()}, led{}, err
 }
 
 // mayPost is flood control for everything that is written.

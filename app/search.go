@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -103,15 +105,16 @@ func typedQuery(text string) string {
 // find looks for what was asked and puts it into the page.
 func (s *Server) find(r *http.Request, q search.Query, page *views.SearchPage) error {
 	want := db.Search{
-		Terms: q.TSQuery(), Wants: q.Wants(), After: q.After, Before: q.Before, Most: mostFound,
-		Matches: func(m chat.Message) bool { return q.Matches(readable(m)) },
+		Wants: q.Wants(), After: q.After, Before: q.Before, Most: mostFound,
+		Matches: func(m chat.Message) bool { return q.Matches(said(m)) },
 	}
 	for _, h := range q.Beside() {
 		want.Has = append(want.Has, string(h))
 	}
-	if err := s.resolve(r, q, &want, page); err != nil {
+	if err := s.resolve(r, &q, &want, page); err != nil {
 		return err
 	}
+	want.Terms = q.TSQuery()
 	if page.Found.Asked = !q.Empty(); !page.Found.Asked {
 		return nil
 	}
@@ -135,9 +138,7 @@ func (s *Server) find(r *http.Request, q search.Query, page *views.SearchPage) e
 		return err
 	}
 	for _, hit := range found.Hits {
-		page.Found.Hits = append(page.Found.Hits, views.SearchHit{
-			Room: hit.Room, Message: hit.Message, Snippet: search.Snippet(readable(hit.Message), q),
-		})
+		page.Found.Hits = append(page.Found.Hits, hitOf(hit, q))
 	}
 	if found.Older != nil {
 		page.Found.Older = searchPath(page.Query, page.TimeZone, found.Older)
@@ -145,12 +146,44 @@ func (s *Server) find(r *http.Request, q search.Query, page *views.SearchPage) e
 	return nil
 }
 
-// readable is a message's text as one reads it, which is what Terms were made
-// of.
-func readable(m chat.Message) string { return markup.Text(m.Body, m.MentionedNames()) }
+// said is what a message is found by.
+func said(m chat.Message) search.Said {
+	out := search.Said{Text: markup.Text(m.Body, m.MentionedNames())}
+	for _, f := range m.Files {
+		out.Files = append(out.Files, f.Name)
+		out.Images = out.Images || strings.HasPrefix(f.Type, "image/")
+	}
+	for _, p := range m.Previews {
+		out.Titles = append(out.Titles, p.Title)
+	}
+	for _, p := range m.Mentioned {
+		out.People = append(out.People, p.ID)
+	}
+	return out
+}
+
+// hitOf is a result as it is shown. Its text is that which one reads, unless
+// only what is typed has what was looked for: the address of a link, say.
+func hitOf(hit db.Hit, q search.Query) views.SearchHit {
+	m := said(hit.Message)
+	out := views.SearchHit{
+		Room: hit.Room, Message: hit.Message,
+		Snippet: search.Snippet(q, markup.Plain(hit.Message.Body, hit.Message.MentionedNames()), m.Text),
+	}
+	for _, name := range m.Files {
+		out.With = append(out.With, search.Snippet(q, name))
+	}
+	for _, title := range m.Titles {
+		parts := search.Snippet(q, title)
+		if slices.ContainsFunc(parts, func(p search.Part) bool { return p.Hit }) {
+			out.With = append(out.With, parts)
+		}
+	}
+	return out
+}
 
 // resolve looks up who and which rooms are named.
-func (s *Server) resolve(r *http.Request, q search.Query, want *db.Search, page *views.SearchPage) error {
+func (s *Server) resolve(r *http.Request, q *search.Query, want *db.Search, page *views.SearchPage) error {
 	me := me(r)
 	nicks, folded := make([]chat.Nickname, 0, len(q.From)), make(map[string]string)
 	for _, name := range q.From {
@@ -162,9 +195,21 @@ func (s *Server) resolve(r *http.Request, q search.Query, want *db.Search, page 
 			page.Found.NoPeople = append(page.Found.NoPeople, name)
 		}
 	}
+	texts := q.Texts()
+	called := make([]string, len(texts)) // what may be a nickname, folded
+	for i, text := range texts {
+		if nick, err := chat.ParseNickname(strings.TrimLeft(text, "@＠"), s.cfg.Limits.Nickname); err == nil {
+			nicks, called[i] = append(nicks, nick), nick.Folded
+		}
+	}
 	people, err := s.store.PeopleCalled(r.Context(), nicks)
 	if err != nil {
 		return err
+	}
+	for i, folded := range called {
+		if id, known := people[folded]; known {
+			q.Mean(i, id)
+		}
 	}
 	for _, name := range q.From {
 		if f, asked := folded[name]; asked {
@@ -200,7 +245,7 @@ func searchPath(query, zone string, older *db.Moment) string {
 		v.Set("tz", zone)
 	}
 	if older != nil {
-		v.Set("older", fmt.Sprintf("%d-%d-%d", older.SaidAt.UnixMicro(), older.RoomID, older.Seq))
+		v.Set("older", fmt.Sprintf("%d-%d-%d-%d", older.Stretch, older.SaidAt.UnixMicro(), older.RoomID, older.Seq))
 	}
 	return "/search?" + v.Encode()
 }
@@ -211,7 +256,7 @@ func parseMoment(text string) (at db.Moment, err error) {
 		return at, nil
 	}
 	parts := strings.Split(text, "-")
-	var n [3]int64
+	var n [4]int64
 	for i := range parts {
 		if len(parts) != len(n) {
 			break
@@ -221,10 +266,10 @@ func parseMoment(text string) (at db.Moment, err error) {
 		}
 	}
 	// A time of four digits of years is one that Postgres can hold.
-	if err != nil || len(parts) != len(n) || n[0] <= 0 || n[0] > 253402300799999999 {
+	if err != nil || len(parts) != len(n) || n[0] < 0 || n[0] > math.MaxInt32 || n[1] <= 0 || n[1] > 253402300799999999 {
 		return at, chat.Refuse(chat.Malformed, chat.PlaceMalformed)
 	}
-	return db.Moment{SaidAt: time.UnixMicro(n[0]), RoomID: n[1], Seq: n[2]}, nil
+	return db.Moment{Stretch: n[0], SaidAt: time.UnixMicro(n[1]), RoomID: n[2], Seq: n[3]}, nil
 }
 
 // zoneOf is the time zone that the reader's page told (an IANA name), or UTC.
@@ -276,6 +321,8 @@ type foundMessage struct {
 	SaidAt   time.Time     `json:"said_at"`
 	EditedAt *time.Time    `json:"edited_at,omitempty"`
 	Snippet  []search.Part `json:"snippet"`
+	// With are names of its files, and titles behind its links that were found.
+	With [][]search.Part `json:"with,omitempty"`
 }
 
 func (s *Server) searchJSON(w http.ResponseWriter, page views.SearchPage) error {
@@ -287,7 +334,7 @@ func (s *Server) searchJSON(w http.ResponseWriter, page views.SearchPage) error 
 		NoRooms  []string       `json:"no_rooms,omitempty"`
 	}{page.Query, []foundMessage{}, page.Found.Older, page.Found.NoPeople, page.Found.NoRooms}
 	for _, h := range page.Found.Hits {
-		m := foundMessage{Seq: h.Message.Seq, URL: messagePath(h.Room, h.Message.Seq), SaidAt: h.Message.SaidAt, EditedAt: h.Message.EditedAt, Snippet: h.Snippet}
+		m := foundMessage{Seq: h.Message.Seq, URL: messagePath(h.Room, h.Message.Seq), SaidAt: h.Message.SaidAt, EditedAt: h.Message.EditedAt, Snippet: h.Snippet, With: h.With}
 		m.Room.Slug, m.Room.Name = h.Room.Slug, h.Room.Name
 		m.Author.ID, m.Author.Nickname = h.Message.Author.ID, h.Message.Author.Nickname
 		out.Messages = append(out.Messages, m)
@@ -317,37 +364,44 @@ func (s *Server) postSearchForget(w http.ResponseWriter, r *http.Request) error 
 // How often the index of searches is seen to, and how gently messages from
 // before there was a search get their terms: so many at once, with a pause.
 const (
-	tidySearchEvery = 5 * time.Second
-	lookForOldEvery = time.Hour
-	oldAtOnce       = 200
-	oldPause        = 50 * time.Millisecond
+	tidySearchEvery   = time.Second // each look-up goes over what is not sorted in
+	beginStretchEvery = 10 * time.Second
+	lookForOldEvery   = time.Hour
+	oldAtOnce         = 200
+	oldPause          = 50 * time.Millisecond
 )
 
 // keepSearchable sees to it that everything that was said can be found, soon
 // and fast. What fails is tried again the next time.
 func (s *Server) keepSearchable(ctx context.Context) {
-	tidy := time.NewTicker(tidySearchEvery)
+	tidy, stretch := time.NewTicker(tidySearchEvery), time.NewTicker(beginStretchEvery)
 	defer tidy.Stop()
+	defer stretch.Stop()
 	old := time.NewTimer(0)
 	defer old.Stop()
 	var roomID, seq int64 // of the last message that got its terms in this round
+	failed := func(err error, what string) bool {
+		if err != nil && !db.IsAway(err) && ctx.Err() == nil {
+			s.log.Warn(what, "err", err)
+			return true
+		}
+		return false
+	}
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tidy.C:
-			if err := s.store.TidySearch(ctx); err != nil && !db.IsAway(err) && ctx.Err() == nil {
-				// It is not allowed to: Postgres does it by itself, only later.
-				s.log.Warn("the index of searches is left to Postgres", "err", err)
-				tidy.Stop()
+			if failed(s.store.TidySearch(ctx), "the index of searches is left to Postgres") {
+				tidy.Stop() // it is not allowed to: Postgres does it by itself, only later
 			}
+		case <-stretch.C:
+			failed(s.store.BeginStretch(ctx), "searches go on in a long stretch")
 		case <-old.C:
 			messages, err := s.noteOldTerms(ctx, roomID, seq)
 			switch {
 			case err != nil:
-				if !db.IsAway(err) && ctx.Err() == nil {
-					s.log.Warn("old messages can't be found yet", "err", err)
-				}
+				failed(err, "old messages can't be found yet")
 				old.Reset(time.Minute)
 			case len(messages) < oldAtOnce:
 				roomID, seq = 0, 0
@@ -367,9 +421,5 @@ func (s *Server) noteOldTerms(ctx context.Context, roomID, seq int64) ([]chat.Me
 	if err != nil || len(messages) == 0 {
 		return nil, err
 	}
-	terms := make([]string, len(messages))
-	for i, m := range messages {
-		terms[i] = search.Terms(readable(m))
-	}
-	return messages, s.store.NoteTerms(ctx, messages, terms)
+	return messages, s.store.NoteTerms(ctx, messages)
 }

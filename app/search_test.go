@@ -83,7 +83,7 @@ func TestAnythingCanBeSearchedFor(t *testing.T) {
 		}
 	}
 	lacks(t, zoe.search("<script>alert(1)</script>"), "<script>alert")
-	for _, older := range []string{"x", "1-2", "1-2-3-4", "-1-1-1", "99999999999999999999-1-1", "9223372036854775807-1-1", "1--1"} {
+	for _, older := range []string{"x", "1-2", "1-2-3", "1-2-3-4-5", "-1-1-1-1", "0-99999999999999999999-1-1", "0-9223372036854775807-1-1", "9223372036854775807-1-1-1", "2147483647-1-1-1", "1--1-1"} {
 		if a := zoe.search("some", "older", older); a.code != 200 && a.code != 400 {
 			t.Errorf("older=%s: %d", older, a.code)
 		}

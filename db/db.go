@@ -30,6 +30,8 @@ import (
 	"github.com/lib/pq"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
+
+	"parlor/app/chat"
 )
 
 // Migrations holds the numbered SQL files in the folder migrations.
@@ -86,7 +88,8 @@ type Store struct {
 	epoch    string
 	newEpoch func() // OnNewEpoch
 
-	committed func(posts int) // OnCommit
+	committed func(posts int)           // OnCommit
+	terms     func(chat.Message) string // FindBy
 
 	searching *sqlx.DB      // for Search alone
 	searches  chan struct{} // holds one for each search that runs
@@ -95,7 +98,8 @@ type Store struct {
 	newest, before, after, around                     *sqlx.Stmt
 	visit, findSession, roomSince                     *sqlx.Stmt
 	peopleNamed, membersLike                          *sqlx.Stmt
-	message, nextRev, edit, remove, file, hits        *sqlx.Stmt
+	message, nextRev, edit, newTerms, remove          *sqlx.Stmt
+	file, hits                                        *sqlx.Stmt
 	memberships, read, clearDrafts                    *sqlx.Stmt
 }
 
@@ -152,7 +156,7 @@ func Open(ctx context.Context, url string, opt Options) (*Store, error) {
 		{&s.visit, visitSQL}, {&s.findSession, findSessionSQL}, {&s.roomSince, roomSinceSQL},
 		{&s.peopleNamed, peopleNamedSQL}, {&s.membersLike, membersLikeSQL},
 		{&s.message, messageSQL}, {&s.nextRev, nextRevSQL}, {&s.edit, editSQL}, {&s.remove, removeSQL}, {&s.file, fileSQL},
-		{&s.hits, hitsSQL},
+		{&s.hits, hitsSQL}, {&s.newTerms, renewTermsSQL},
 		{&s.memberships, membershipsSQL}, {&s.read, readSQL}, {&s.clearDrafts, clearDraftsSQL},
 	} {
 		if *p.into, err = conn.PreparexContext(ctx, p.sql); err != nil {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"parlor/app/chat"
+	"parlor/app/search"
 	"parlor/db"
 	"parlor/db/dbtest"
 )
@@ -38,6 +39,7 @@ func newHouseAt(t testing.TB, url string) *house {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { store.Close() })
+	store.FindBy(func(m chat.Message) string { return search.Terms(said(m)) })
 	h.Store = store
 	return h
 }

@@ -396,7 +396,7 @@ const keepVersionSQL = `
 	select room_id, seq, version, body, mentioned, coalesce(edited_at, said_at) from messages where room_id = $1 and seq = $2`
 
 const editSQL = `
-	update messages set body = $3, edited_at = $4, rev = $5, version = version + 1, mentioned = $6, terms = $7::tsvector
+	update messages set body = $3, edited_at = $4, rev = $5, version = version + 1, mentioned = $6
 	where room_id = $1 and seq = $2`
 
 // Who was called by an earlier text already is not called again.
@@ -470,8 +470,7 @@ func (s *Store) Edit(ctx context.Context, roomID, seq, personID int64, version i
 		if len(named) > 0 {
 			mentioned = pq.Array(named)
 		}
-		terms := termsOf(text, roomID, personID)
-		if _, err := tx.StmtxContext(ctx, s.edit).ExecContext(ctx, roomID, seq, text.Body, s.now(), rev, mentioned, terms); err != nil {
+		if _, err := tx.StmtxContext(ctx, s.edit).ExecContext(ctx, roomID, seq, text.Body, s.now(), rev, mentioned); err != nil {
 			return false, err
 		}
 		shown, err := s.link(ctx, tx, roomID, seq, text.Links)
@@ -482,6 +481,9 @@ func (s *Store) Edit(ctx context.Context, roomID, seq, personID int64, version i
 			if _, err := tx.ExecContext(ctx, `update messages set previews = $3 where room_id = $1 and seq = $2`, roomID, seq, shown); err != nil {
 				return false, fmt.Errorf("count its previews: %w", err)
 			}
+		}
+		if err := s.renewTerms(ctx, tx, roomID, seq); err != nil {
+			return false, err
 		}
 		if _, err := tx.ExecContext(ctx, uncallSQL, roomID, seq, pq.Array(named), callsHere); err != nil {
 			return false, fmt.Errorf("forget who is not mentioned any more: %w", err)

@@ -237,7 +237,10 @@ func (s *Store) movePreview(ctx context.Context, tx *sqlx.Tx, m chat.Message, pr
 		update messages set rev = $3, previews = (
 		    select count(*) from message_previews w where w.room_id = $1 and w.seq = $2 and w.state = 'shown')
 		where room_id = $1 and seq = $2`, m.RoomID, m.Seq, rev)
-	return true, err
+	if err != nil {
+		return false, fmt.Errorf("count its previews: %w", err)
+	}
+	return true, s.renewTerms(ctx, tx, m.RoomID, m.Seq)
 }
 
 // LeftPreviews are addresses that messages of the last hour wait for and nobody

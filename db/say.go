@@ -29,8 +29,6 @@ type Text struct {
 	// Links are the addresses that previews are shown of, each as
 	// unfurl.Target writes it, none twice.
 	Links []string
-	// Terms are what it is found by: a tsvector as Postgres reads it.
-	Terms string
 }
 
 // Mention is somebody whose attention is wanted.
@@ -55,6 +53,7 @@ type Post struct {
 	Emote     bool
 	ParentSeq int64   // the message it answers, which the caller has seen; or 0
 	Files     []int64 // that its author brought to the room before
+	Terms     string  // of package search: what it is found by
 	// Typed is the text as it was typed, by which a repeated post is told from
 	// another one: what it is made of may be called otherwise the next time.
 	Typed string
@@ -159,7 +158,12 @@ func (s *Store) commitSays(roomID int64) {
 
 // The function say is in migration 00005: one statement, so one trip to the
 // server, and its own transaction.
-const saySQL = `select at_seq, at_rev, reused from say($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`
+const saySQL = `
+	select at_seq, at_rev, reused from say($1, $2, $3, $4, $5, $6, $7, $8, $9, (
+			select array_agg(replace(t.terms, ` + stretchMark + `, s.n || ':') order by t.i)
+			from unnest($10::text[]) with ordinality as t(terms, i), (
+				select n from stretches where since <= $2 order by since desc limit 1) as s
+		), $11, $12, $13, $14, $15)`
 
 // sayBatch stores posts of one room in one transaction. Posts that fail for a
 // reason of their own get their err; a returned error concerns all.
@@ -179,7 +183,7 @@ func (s *Store) sayBatch(roomID int64, batch []*pendingSay) error {
 		authors[i], nonces[i], sums[i], bodies[i] = p.AuthorID, p.Nonce, p.sum(), p.Body
 		emotes[i] = p.Emote
 		parents[i] = sql.NullInt64{Int64: p.ParentSeq, Valid: p.ParentSeq != 0}
-		terms[i] = termsOf(p.Text, roomID, p.AuthorID)
+		terms[i] = termsOf(p.Terms, roomID, p.AuthorID)
 		for _, m := range p.Mentions {
 			mentionPosts, mentionPeople = append(mentionPosts, int64(i+1)), append(mentionPeople, m.PersonID)
 			mentionReasons = append(mentionReasons, m.reason())

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
 
 	"parlor/app/chat"
@@ -27,8 +26,8 @@ type Search struct {
 	// After is the earliest time, Before the first one that is too late; zero:
 	// whenever.
 	After, Before time.Time
-	// Has names what a message must have: file, image, mention, reply, reaction
-	// or pin. Anything else finds nothing.
+	// Has names what a message must have besides: mention, reply, reaction or
+	// pin. Anything else finds nothing.
 	Has []string
 	// Matches, if not nil, has the last word on what the index found.
 	Matches func(chat.Message) bool
@@ -37,11 +36,14 @@ type Search struct {
 	Most  int // results
 }
 
-// Moment is a place in the order of all messages of all rooms: by time, then by
-// room and seq.
+// Moment is a place in the order of results: by stretch, then by time, room and
+// seq. The stretch is 0 where nothing was looked up. It comes first because it is
+// what a message was filed under for good, whatever the clocks of nodes said.
 type Moment struct {
-	SaidAt      time.Time
-	RoomID, Seq int64
+	Stretch int64     `db:"stretch"`
+	SaidAt  time.Time `db:"said_at"`
+	RoomID  int64     `db:"room_id"`
+	Seq     int64     `db:"seq"`
 }
 
 // Found are results, the latest first.
@@ -55,6 +57,7 @@ type Found struct {
 type Hit struct {
 	Room    chat.Room // its id, slug and name only
 	Message chat.Message
+	at      Moment
 }
 
 // mayRead says which messages m one may read, and so find. All rooms are
@@ -64,45 +67,19 @@ const mayRead = `true`
 // hasSQL are the conditions for Search.Has. Each has an index of its own in the
 // order of time.
 var hasSQL = map[string]string{
-	"file": `m.files > 0`,
-	"image": `m.files > 0 and exists (
-		select from files f where f.room_id = m.room_id and f.seq = m.seq and f.type like 'image/%')`,
 	"mention":  `m.mentioned is not null`,
 	"reply":    `m.parent_seq is not null`,
 	"reaction": `m.reactions > 0`,
 	"pin":      `m.pinned_at is not null`,
 }
 
-// Author and room are lexemes among a message's terms, so that a word of one
-// person in one room is one look-up. Words of texts don't begin like these.
-func authorLexeme(id int64) string { return "'@" + strconv.FormatInt(id, 10) + "'" }
-func roomLexeme(id int64) string   { return "'#" + strconv.FormatInt(id, 10) + "'" }
-
-// termsOf is everything that a message is found by, as Postgres reads it.
-func termsOf(t Text, roomID, authorID int64) string {
-	return t.Terms + " " + authorLexeme(authorID) + " " + roomLexeme(roomID)
-}
-
-// How a search is done follows from how often something is said. What is said
-// often is found soon by going back in time and looking at each message, while
-// its long list in the index, and all the messages there, would have to be read
-// to know the latest. What is said rarely is found by the index at once, while
-// going back would not come to an end. So a search first goes back over as many
-// messages as cost little; then asks the index for at most as many as cost
-// little; and only what is in neither, being frequent and long ago, is gone back
-// for as far as the time allows.
-const (
-	fewBack = 3000 // messages gone back over
-	fewHits = 800  // messages that the index may lead to
-)
-
-// searchFor is how long each of the ways may take.
+// searchFor is how long a search may take.
 const searchFor = 2 * time.Second
 
 // searchPlans are for connections that search. Everything depends on what is
 // looked for, so each statement is planned for it.
 var searchPlans = fmt.Sprintf(`set plan_cache_mode = force_custom_plan; set enable_seqscan = off; set jit = off;
-	set default_transaction_read_only = on; set statement_timeout = %d`, searchFor.Milliseconds())
+	set max_parallel_workers_per_gather = 0; set default_transaction_read_only = on; set statement_timeout = %d`, searchFor.Milliseconds())
 
 // searchSQL makes the statement that finds messages.
 type searchSQL struct {
@@ -113,6 +90,11 @@ type searchSQL struct {
 func (q *searchSQL) arg(v any) string {
 	q.args = append(q.args, v)
 	return "$" + strconv.Itoa(len(q.args))
+}
+
+// before is what comes after a moment in the order of results.
+func (q *searchSQL) before(o Moment) string {
+	return fmt.Sprintf(`(m.said_at, m.room_id, m.seq) < (%s, %s, %s)`, q.arg(o.SaidAt), q.arg(o.RoomID), q.arg(o.Seq))
 }
 
 func (q *searchSQL) and(condition string) { q.where = append(q.where, condition) }
@@ -158,47 +140,50 @@ func (want Search) terms() string {
 	return strings.Join(and, " & ")
 }
 
-// inOrder is the latest first.
-const inOrder = ` order by m.said_at desc, m.room_id desc, m.seq desc limit `
+// latest puts the latest first.
+const latest = ` order by m.said_at desc, m.room_id desc, m.seq desc limit `
 
-// back goes back in time over so many messages at most; 0: over all.
-func back(want Search, over int) (string, []any) {
+// inStretches looks the terms up, in one stretch of time after the other, the
+// latest first, until there are enough. The inner loop is run for each stretch
+// in turn, and no more often than the outer limit asks for.
+//
+// The look-up is fenced off by its offset: whatever else must hold, no other
+// index is tried for it.
+func inStretches(want Search) (string, []any) {
 	q := conditions(want)
-	if len(want.Rooms) == 1 { // for the index in one room's order
-		q.and(`m.room_id = ` + q.arg(want.Rooms[0]))
+	terms := q.arg(want.terms())
+	stretches := `true`
+	if !want.After.IsZero() {
+		stretches += ` and n >= (select n from stretches where since <= ` + q.arg(want.After.Add(-clocksDiffer)) + ` order by since desc limit 1)`
+	}
+	if !want.Before.IsZero() {
+		stretches += ` and since < ` + q.arg(want.Before.Add(clocksDiffer))
 	}
 	if o := want.Older; o != (Moment{}) {
-		q.and(fmt.Sprintf(`(m.said_at, m.room_id, m.seq) < (%s, %s, %s)`, q.arg(o.SaidAt), q.arg(o.RoomID), q.arg(o.Seq)))
+		n := q.arg(o.Stretch)
+		stretches += ` and n <= ` + n
+		q.and(`(s.n < ` + n + ` or ` + q.before(o) + `)`)
 	}
-	terms, limit := want.terms(), ``
-	if over > 0 {
-		limit = inOrder + strconv.Itoa(over)
-	} else if terms != "" {
-		q.and(`m.terms @@ ` + q.arg(terms) + `::tsquery`)
-		terms = ""
-	}
-	from := `messages m where ` + strings.Join(q.where, ` and `)
-	if limit != "" {
-		from = `(select m.said_at, m.room_id, m.seq, m.terms from ` + from + limit + `) m where true`
-		if terms != "" {
-			from += ` and m.terms @@ ` + q.arg(terms) + `::tsquery`
-		}
-	}
-	return `select m.said_at, m.room_id, m.seq, 0 as hits from ` + from + inOrder + q.arg(want.Most+1), q.args
+	most := q.arg(want.Most + 1)
+	return `select s.n as stretch, m.* from (select n from stretches where ` + stretches + ` order by n desc) s
+		cross join lateral (
+			select m.said_at, m.room_id, m.seq
+			from (select * from messages where terms @@ replace(` + terms + `, ` + stretchMark + `, s.n || ':')::tsquery offset 0) m
+			where ` + strings.Join(q.where, ` and `) + latest + most + `) m
+		limit ` + most, q.args
 }
 
-// byIndex looks the terms up. With more than fewHits it found only some of
-// them, in no order. The place is written so that no other index can be used for
-// it: the planner might go over everything, which was tried before.
-func byIndex(want Search) (string, []any) {
+// back goes back in time over messages, for what nothing can be looked up for.
+func back(want Search) (string, []any) {
 	q := conditions(want)
 	if o := want.Older; o != (Moment{}) {
-		q.and(fmt.Sprintf(`(m.said_at + interval '0', m.room_id, m.seq) < (%s, %s, %s)`, q.arg(o.SaidAt), q.arg(o.RoomID), q.arg(o.Seq)))
+		q.and(q.before(o))
 	}
-	q.and(`m.terms @@ ` + q.arg(want.terms()) + `::tsquery`)
-	return `with few as materialized (
-			select m.said_at, m.room_id, m.seq from messages m where ` + strings.Join(q.where, ` and `) + ` limit ` + strconv.Itoa(fewHits+1) + `)
-		select m.said_at, m.room_id, m.seq, (select count(*) from few) as hits from few m` + inOrder + q.arg(want.Most+1), q.args
+	if want.Terms != "" { // words that must not be there
+		q.and(`m.terms @@ ` + inStretch(q.arg(want.Terms), `m.said_at`) + `::tsquery`)
+	}
+	return `select 0 as stretch, m.said_at, m.room_id, m.seq from messages m where ` + strings.Join(q.where, ` and `) +
+		latest + q.arg(want.Most+1), q.args
 }
 
 // Search finds messages. Where there is too much to look at it refuses, with
@@ -246,7 +231,7 @@ func (s *Store) search(ctx context.Context, want Search) (found Found, err error
 				continue
 			}
 			if len(found.Hits) == want.Most {
-				found.Older = momentOf(found.Hits[want.Most-1].Message)
+				found.Older = &found.Hits[want.Most-1].at
 				return found, nil
 			}
 			found.Hits = append(found.Hits, h)
@@ -261,39 +246,15 @@ func (s *Store) search(ctx context.Context, want Search) (found Found, err error
 	}
 }
 
-func momentOf(m chat.Message) *Moment {
-	return &Moment{SaidAt: m.SaidAt, RoomID: m.RoomID, Seq: m.Seq}
-}
-
 // moments finds where the next results stand: one more than wanted, if there
 // are more.
-func (s *Store) moments(ctx context.Context, want Search) ([]Moment, error) {
-	type row struct {
-		SaidAt time.Time `db:"said_at"`
-		RoomID int64     `db:"room_id"`
-		Seq    int64     `db:"seq"`
-		Hits   int       `db:"hits"`
+func (s *Store) moments(ctx context.Context, want Search) (moments []Moment, err error) {
+	find := back
+	if want.Wants || len(want.Authors) > 0 || len(want.Rooms) > 0 {
+		find = inStretches
 	}
-	ask := func(query string, args []any) (rows []row, err error) {
-		return rows, s.searching.SelectContext(ctx, &rows, query, args...)
-	}
-	lookUp := want.Wants || len(want.Authors) > 0 || len(want.Rooms) > 0
-	over := fewBack
-	if !lookUp {
-		over = 0
-	}
-	rows, err := ask(back(want, over))
-	if err == nil && lookUp && len(rows) <= want.Most {
-		rows, err = ask(byIndex(want))
-		if err == nil && len(rows) > 0 && rows[0].Hits > fewHits {
-			rows, err = ask(back(want, 0))
-		}
-	}
-	out := make([]Moment, len(rows))
-	for i, r := range rows {
-		out[i] = Moment{r.SaidAt, r.RoomID, r.Seq}
-	}
-	return out, err
+	query, args := find(want)
+	return moments, s.searching.SelectContext(ctx, &moments, query, args...)
 }
 
 var hitsSQL = `select hit.*, r.slug, r.name from (` + selectMessages + `
@@ -330,7 +291,7 @@ func (s *Store) readHits(ctx context.Context, moments []Moment) ([]Hit, error) {
 	for _, at := range moments {
 		i := slices.IndexFunc(messages, func(m chat.Message) bool { return m.RoomID == at.RoomID && m.Seq == at.Seq })
 		if i >= 0 { // else it was deleted in this moment
-			hits = append(hits, Hit{Room: chat.Room{ID: rows[i].RoomID, Slug: rows[i].Slug, Name: rows[i].Name}, Message: messages[i]})
+			hits = append(hits, Hit{Room: chat.Room{ID: rows[i].RoomID, Slug: rows[i].Slug, Name: rows[i].Name}, Message: messages[i], at: at})
 		}
 	}
 	return hits, nil
@@ -350,163 +311,4 @@ func (s *Store) FirstSince(ctx context.Context, roomID int64, at time.Time) (seq
 		return 0, fmt.Errorf("find the first message of room %d since %s: %w", roomID, at, err)
 	}
 	return seq, nil
-}
-
-// PeopleCalled are the ids of those who have these nicknames, by the folded
-// name. Names that nobody has are left out.
-func (s *Store) PeopleCalled(ctx context.Context, nicks []chat.Nickname) (map[string]int64, error) {
-	if len(nicks) == 0 {
-		return nil, nil
-	}
-	folded := make([]string, len(nicks))
-	for i, n := range nicks {
-		folded[i] = n.Folded
-	}
-	var rows []struct {
-		ID     int64  `db:"id"`
-		Folded string `db:"folded"`
-	}
-	err := again(ctx, func() error {
-		rows = rows[:0]
-		return s.DB.SelectContext(ctx, &rows, `select id, folded from people where folded = any($1)`, pq.Array(folded))
-	})
-	if err != nil {
-		return nil, fmt.Errorf("look for people by %d names: %w", len(nicks), err)
-	}
-	out := make(map[string]int64, len(rows))
-	for _, r := range rows {
-		out[r.Folded] = r.ID
-	}
-	return out, nil
-}
-
-// RoomsCalled are rooms by what they are asked for as: a slug, also an earlier
-// one, or a name. Of each it gives id, slug and name only; what no room is
-// called is left out.
-func (s *Store) RoomsCalled(ctx context.Context, names []string) (map[string]chat.Room, error) {
-	if len(names) == 0 {
-		return nil, nil
-	}
-	var rows []struct {
-		roomRow
-		Asked string `db:"asked"`
-	}
-	err := again(ctx, func() error {
-		rows = rows[:0]
-		return s.DB.SelectContext(ctx, &rows, `
-			select x.asked, r.id, r.slug, r.name from unnest($1::text[]) as x(asked)
-			join rooms r on r.id = coalesce(
-				(select room_id from room_slugs where slug = lower(x.asked)),
-				(select room_id from room_slugs where slug = x.asked),
-				(select id from rooms where lower(name) = lower(x.asked)))`, pq.Array(names))
-	})
-	if err != nil {
-		return nil, fmt.Errorf("look for rooms by %d names: %w", len(names), err)
-	}
-	out := make(map[string]chat.Room, len(rows))
-	for _, r := range rows {
-		out[r.Asked] = r.room()
-	}
-	return out, nil
-}
-
-// MostRecent is how many searches are remembered of a person.
-const MostRecent = 10
-
-// Remember notes what a person looked for. Only the latest are kept.
-func (s *Store) Remember(ctx context.Context, personID int64, query string) error {
-	err := s.inTx(ctx, func(tx *sqlx.Tx) error {
-		if _, err := tx.ExecContext(ctx, `insert into searches (person_id, query, searched_at) values ($1, $2, $3)
-			on conflict (person_id, query) do update set searched_at = excluded.searched_at`, personID, query, s.now()); err != nil {
-			return err
-		}
-		_, err := tx.ExecContext(ctx, `delete from searches where person_id = $1 and query in (
-			select query from searches where person_id = $1 order by searched_at desc, query offset $2)`, personID, MostRecent)
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("remember a search of person %d: %w", personID, err)
-	}
-	return nil
-}
-
-// Recent are the person's searches, the latest first.
-func (s *Store) Recent(ctx context.Context, personID int64) ([]string, error) {
-	var queries []string
-	err := again(ctx, func() error {
-		queries = nil
-		return s.DB.SelectContext(ctx, &queries,
-			`select query from searches where person_id = $1 order by searched_at desc, query limit $2`, personID, MostRecent)
-	})
-	if err != nil {
-		return nil, fmt.Errorf("read the searches of person %d: %w", personID, err)
-	}
-	return queries, nil
-}
-
-// Forget takes a search away from the remembered ones; "" takes all.
-func (s *Store) Forget(ctx context.Context, personID int64, query string) error {
-	err := again(ctx, func() error {
-		_, err := s.DB.ExecContext(ctx, `delete from searches where person_id = $1 and (query = $2 or $2 = '')`, personID, query)
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("forget a search of person %d: %w", personID, err)
-	}
-	return nil
-}
-
-// WithoutTerms reads some messages that nothing was noted of by which they are
-// found: from before there was a search, or said by a node of an older version.
-// They are those after a room and seq, in this order: so nobody goes again and
-// again over what the index still holds of those that have got theirs.
-func (s *Store) WithoutTerms(ctx context.Context, roomID, seq int64, most int) ([]chat.Message, error) {
-	var rows []messageRow
-	err := again(ctx, func() error {
-		rows = rows[:0]
-		return s.DB.SelectContext(ctx, &rows, selectMessages+
-			`where m.terms is null and m.deleted_at is null and (m.room_id, m.seq) > ($1, $2) order by m.room_id, m.seq limit $3`, roomID, seq, most)
-	})
-	if err != nil {
-		return nil, fmt.Errorf("look for messages without terms: %w", err)
-	}
-	return toMessages(rows)
-}
-
-// NoteTerms stores what messages are found by, as it follows from them; terms
-// are those of package search for each. A message that was changed meanwhile,
-// or is being changed, is left out. Nothing that a room shows changes by it.
-func (s *Store) NoteTerms(ctx context.Context, messages []chat.Message, terms []string) error {
-	n := len(messages)
-	rooms, seqs, versions, all := make([]int64, n), make([]int64, n), make([]int64, n), make([]string, n)
-	for i, m := range messages {
-		rooms[i], seqs[i], versions[i] = m.RoomID, m.Seq, int64(m.Version)
-		all[i] = termsOf(Text{Terms: terms[i]}, m.RoomID, m.Author.ID)
-	}
-	// It never waits for a row, and so for nobody in a circle.
-	err := again(ctx, func() error {
-		_, err := s.DB.ExecContext(ctx, `
-			with free as (
-				select m.room_id, m.seq, x.terms
-				from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[]) as x(room_id, seq, version, terms)
-				join messages m on m.room_id = x.room_id and m.seq = x.seq
-				where m.terms is null and m.deleted_at is null and m.version = x.version
-				for update of m skip locked)
-			update messages m set terms = free.terms::tsvector from free where m.room_id = free.room_id and m.seq = free.seq`,
-			pq.Array(rooms), pq.Array(seqs), pq.Array(versions), pq.Array(all))
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("note terms of messages: %w", err)
-	}
-	return nil
-}
-
-// TidySearch sorts new terms into the index (see migration 00007). Without new
-// ones it does nothing.
-func (s *Store) TidySearch(ctx context.Context) error {
-	if _, err := s.DB.ExecContext(ctx, `select gin_clean_pending_list('messages_terms')`); err != nil {
-		return fmt.Errorf("sort new terms into the index: %w", err)
-	}
-	return nil
 }

@@ -197,6 +197,7 @@ func (a *searched) write(ctx context.Context) error {
 	random := rand.New(rand.NewPCG(7, 7))
 	at := time.Now().Add(-time.Duration(a.messages) * 20 * time.Second)
 	said := make([]int64, len(a.rooms))
+	var stretches []time.Time
 	for i := range a.messages {
 		room := 0
 		if i%8 > 0 {
@@ -218,7 +219,11 @@ func (a *searched) write(ctx context.Context) error {
 		}
 		said[room]++
 		at = at.Add(20 * time.Second)
-		terms := fmt.Sprintf("%s '@%d' '#%d'", search.Terms(body), author, a.rooms[room])
+		if i > 0 && i%db.StretchSize == 0 {
+			stretches = append(stretches, at)
+		}
+		terms := search.Terms(search.Said{Text: body}) + fmt.Sprintf(" '%[1]s@%[2]d' '%[1]s#%[3]d'", search.Stretch, author, a.rooms[room])
+		terms = strings.ReplaceAll(terms, search.Stretch, fmt.Sprintf("%d:", len(stretches)))
 		if _, err := copyIn.ExecContext(ctx, a.rooms[room], said[room], said[room], said[room], author,
 			fmt.Sprintf("%08x-0000-4000-8000-000000000000", i), []byte{1}, body, true, false, at, terms); err != nil {
 			return err
@@ -228,6 +233,10 @@ func (a *searched) write(ctx context.Context) error {
 		return err
 	}
 	if err := copyIn.Close(); err != nil {
+		return err
+	}
+	if _, err := tx.ExecContext(ctx, `insert into stretches (n, since)
+		select n, since from unnest($1::timestamptz[]) with ordinality as x(since, n)`, pq.Array(stretches)); err != nil {
 		return err
 	}
 	if _, err := tx.ExecContext(ctx, `update rooms r set rev = m.n, said = m.n, last_seq = m.n, last_said_at = m.at

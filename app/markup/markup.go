@@ -130,7 +130,7 @@ const mostLine = 120
 // was left out of the line.
 func Line(body string, people map[int64]string) string {
 	body = clean(body)
-	line := firstLine(body, people)
+	line := plain(body, people, false)
 	if line == "" {
 		body = strings.TrimSpace(Text(body, people))
 		line, _, _ = strings.Cut(body, "\n")
@@ -138,13 +138,24 @@ func Line(body string, people map[int64]string) string {
 	return clip(strings.Join(strings.Fields(line), " "), mostLine)
 }
 
-func firstLine(body string, people map[int64]string) (line string) {
+// Plain is a body as its readers see it, as plain text without marks: one line
+// for each that is shown. What can't be rendered, or shows nothing, is its Text.
+func Plain(body string, people map[int64]string) string {
+	body = clean(body)
+	if text := strings.TrimSpace(plain(body, people, true)); text != "" {
+		return text
+	}
+	return Text(body, people)
+}
+
+// plain is "" for what can't be read within the bounds.
+func plain(body string, people map[int64]string, whole bool) (text string) {
 	defer func() {
 		if recover() != nil {
-			line = ""
+			text = ""
 		}
 	}()
-	w := &liner{source: []byte(body), people: people}
+	w := &liner{source: []byte(body), people: people, whole: whole}
 	w.block(parse(body))
 	return w.String()
 }

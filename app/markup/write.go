@@ -1,6 +1,7 @@
 package markup
 
 import (
+	"bytes"
 	"html"
 	"strconv"
 	"strings"
@@ -288,16 +289,26 @@ func (w *writer) autoLink(n *ast.AutoLink) {
 	}
 }
 
-// liner writes the first line of a parsed body as plain text.
+// liner writes a parsed body as plain text: its first line, or the whole.
 type liner struct {
 	strings.Builder
 	source []byte
 	people map[int64]string
+	whole  bool // all lines are wanted
 	done   bool // the line is full
 	depth  int
 }
 
-// block writes the first line in a block; it is done when there was one.
+// lineEnds begins another line, if it is wanted.
+func (w *liner) lineEnds() {
+	if w.whole {
+		w.WriteByte('\n')
+		return
+	}
+	w.done = w.done || strings.TrimSpace(w.String()) != ""
+}
+
+// block writes the lines in a block.
 func (w *liner) block(n ast.Node) {
 	if w.depth++; w.depth > mostDepth {
 		panic(tooMuch{})
@@ -308,22 +319,25 @@ func (w *liner) block(n ast.Node) {
 		case *ast.FencedCodeBlock, *ast.CodeBlock:
 			for i := range c.Lines().Len() {
 				line := c.Lines().At(i)
-				if w.add(line.Value(w.source)); strings.TrimSpace(w.String()) != "" {
-					w.done = true
+				w.add(bytes.TrimSuffix(line.Value(w.source), []byte("\n")))
+				if w.lineEnds(); w.done {
 					return
 				}
 			}
 		case *extast.Table:
-			for cell := c.FirstChild().FirstChild(); cell != nil; cell = cell.NextSibling() {
-				if w.Len() > 0 {
-					w.WriteString(" · ")
+			for row := c.FirstChild(); row != nil && !w.done; row = row.NextSibling() {
+				begins := w.Len()
+				for cell := row.FirstChild(); cell != nil; cell = cell.NextSibling() {
+					if w.Len() > begins {
+						w.WriteString(" · ")
+					}
+					w.inline(cell)
 				}
-				w.inline(cell)
+				w.lineEnds()
 			}
-			w.done = true
 		case *ast.Paragraph, *ast.TextBlock, *ast.Heading:
 			w.inline(c)
-			w.done = w.done || strings.TrimSpace(w.String()) != ""
+			w.lineEnds()
 		default:
 			w.block(c)
 		}
@@ -339,7 +353,10 @@ func (w *liner) inline(n ast.Node) {
 		switch c := c.(type) {
 		case *ast.Text:
 			w.add(unescaped(c.Segment.Value(w.source)))
-			w.done = (c.SoftLineBreak() || c.HardLineBreak()) && strings.TrimSpace(w.String()) != "" || w.Len() > 16*mostLine
+			if c.SoftLineBreak() || c.HardLineBreak() {
+				w.lineEnds()
+			}
+			w.done = w.done || !w.whole && w.Len() > 16*mostLine
 		case *ast.String:
 			w.Write(c.Value)
 		case *ast.CodeSpan:

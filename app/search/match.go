@@ -62,10 +62,18 @@ func (p Phrase) lexemes() (out []string) {
 
 func (p Phrase) wanted() string {
 	l := p.lexemes()
-	if len(l) == 1 {
-		return l[0]
+	out := l[0]
+	if len(l) > 1 {
+		out = "(" + strings.Join(l, " <-> ") + " | " + quote(crowded) + " & " + strings.Join(l, " & ") + ")"
 	}
-	return "(" + strings.Join(l, " <-> ") + " | " + quote(crowded) + " & " + strings.Join(l, " & ") + ")"
+	if len(p.people) == 0 {
+		return out
+	}
+	or := []string{out}
+	for _, id := range p.people {
+		or = append(or, quote(personLexeme(id)))
+	}
+	return "(" + strings.Join(or, " | ") + ")"
 }
 
 // excluded is "" where the index is not exact enough to exclude by it.
@@ -78,24 +86,35 @@ func (p Phrase) excluded() string {
 	return "!(" + strings.Join(p.lexemes(), " <-> ") + ")"
 }
 
-// Matches tells whether a text has all that is wanted of its words and nothing
-// that is excluded. It is exact where the index is not.
-func (q Query) Matches(text string) bool {
+// Matches tells whether a message has all that is wanted of its words, and of
+// what shows in it, and nothing that is excluded. It is exact where the index is
+// not.
+func (q Query) Matches(s Said) bool {
+	for _, h := range q.Has {
+		if h.inTerms() && !s.has(h) {
+			return false
+		}
+	}
 	if len(q.Wanted) == 0 && len(q.Excluded) == 0 {
 		return true
 	}
-	toks := tokens(text)
+	all := s.all()
 	for _, p := range q.Wanted {
-		if p.find(toks, 0) < 0 {
+		if !p.in(all) {
 			return false
 		}
 	}
 	for _, p := range q.Excluded {
-		if p.find(toks, 0) >= 0 {
+		if p.in(all) {
 			return false
 		}
 	}
 	return true
+}
+
+// in tells whether the phrase stands in one of the texts.
+func (p Phrase) in(all [][]token) bool {
+	return slices.ContainsFunc(all, func(toks []token) bool { return p.find(toks, 0) >= 0 })
 }
 
 // find returns the first token at or after from at which the phrase stands, or

@@ -31,8 +31,10 @@ const (
 	HasPin      Has = "pin"
 )
 
-// inTerms tells whether the text itself shows it, so that Terms has it.
-func (h Has) inTerms() bool { return h == HasLink || h == HasCode }
+// shown are those that what is said shows, so that Terms has them.
+var shown = []Has{HasLink, HasCode, HasFile, HasImage}
+
+func (h Has) inTerms() bool { return slices.Contains(shown, h) }
 
 // Query is what somebody looks for: messages that have all wanted phrases and
 // none of the excluded, and that pass each kind of filter.
@@ -51,11 +53,28 @@ const Me = "me"
 
 // Phrase is a sequence of words; mostly it is one.
 type Phrase struct {
+	typed  string
 	tokens []token
+	people []int64 // whose nickname it is
 	// prefix: words that begin with the last one are meant, too. That takes the
 	// place of stemming: it knows no language, it finds deployed and deploys for
 	// deploy, and who does not want it writes quotes.
 	prefix bool
+}
+
+// Texts are the wanted phrases as they were typed.
+func (q Query) Texts() []string {
+	out := make([]string, len(q.Wanted))
+	for i, p := range q.Wanted {
+		out[i] = p.typed
+	}
+	return out
+}
+
+// Mean says that a wanted phrase, by its place in Texts, is what a person is
+// called now: the index then also gives what mentions that person.
+func (q *Query) Mean(i int, personID int64) {
+	q.Wanted[i].people = append(q.Wanted[i].people, personID)
 }
 
 // prefixFrom is the least letters of a word that stands for its longer ones.
@@ -88,7 +107,7 @@ func Parse(typed string, now time.Time) Query {
 			filters++
 			continue
 		}
-		p := Phrase{tokens: tokens(part.text())}
+		p := Phrase{typed: part.text(), tokens: tokens(part.text())}
 		room := mostTokens - words
 		if len(p.tokens) == 0 || room == 0 || len(q.Wanted)+len(q.Excluded) == mostPhrases {
 			continue

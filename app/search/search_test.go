@@ -12,6 +12,9 @@ import (
 
 var now = time.Date(2026, 11, 28, 9, 30, 0, 0, time.UTC)
 
+// bare is without the stretch that every lexeme has in front.
+func bare(terms string) string { return strings.ReplaceAll(terms, Stretch, "") }
+
 func TestTerms(t *testing.T) {
 	for _, test := range []struct{ text, want string }{
 		{"", ``},
@@ -35,14 +38,14 @@ func TestTerms(t *testing.T) {
 		{`'; drop \ table`, `'drop':1 'table':2`},
 		{"が が", `'が':1,2`}, // the first one in two characters
 	} {
-		if got := Terms(test.text); got != test.want {
+		if got := bare(Terms(Said{Text: test.text})); got != test.want {
 			t.Errorf("Terms(%q) is\n%s, not\n%s", test.text, got, test.want)
 		}
 	}
 }
 
 func TestWhatIsTypedNeverMakesAMark(t *testing.T) {
-	got := Terms("@42 #7 ?file !crowded '@42' ?link")
+	got := bare(Terms(Said{Text: "@42 #7 ?file !crowded '@42' ?link \x01?file"}))
 	for _, mark := range []string{"'@", "'#", "'?", "'!"} {
 		if strings.Contains(got, mark) {
 			t.Errorf("%s has a mark", got)
@@ -60,12 +63,12 @@ func TestTermsStayWithinPostgresLimits(t *testing.T) {
 		"marks":              "e" + strings.Repeat("\u0301", 1<<18),
 		"not text":           strings.Repeat("\xff\x00'\\", 1<<18),
 	} {
-		v := Terms(text)
+		v := Terms(Said{Text: text})
 		if len(v) > 1<<20 {
 			t.Errorf("%s: %d bytes", name, len(v))
 		}
 		for _, field := range strings.Fields(v) {
-			lexeme, positions, _ := strings.Cut(field, ":")
+			lexeme, positions, _ := strings.Cut(bare(field), ":")
 			if len(lexeme) > 2046 {
 				t.Errorf("%s: a lexeme of %d bytes", name, len(lexeme))
 			}
@@ -129,7 +132,7 @@ func TestMatches(t *testing.T) {
 		{"-deploy it", "deployed it", true}, // excluded words are exact
 		{"", "anything", true},
 	} {
-		if got := Parse(test.query, now).Matches(test.text); got != test.want {
+		if got := Parse(test.query, now).Matches(Said{Text: test.text}); got != test.want {
 			t.Errorf("%q in %q: %v", test.query, test.text, got)
 		}
 	}
@@ -186,7 +189,7 @@ func TestWhatIsNoFilterIsText(t *testing.T) {
 		if typed == "from:" {
 			want = `'from':*`
 		}
-		if got := Parse(typed, now).TSQuery(); got != want {
+		if got := bare(Parse(typed, now).TSQuery()); got != want {
 			t.Errorf("%q is %s, not %s", typed, got, want)
 		}
 	}
@@ -194,13 +197,13 @@ func TestWhatIsNoFilterIsText(t *testing.T) {
 
 func TestTSQueryHasWhatTheTextShows(t *testing.T) {
 	q := Parse("cache -redis from:zoe has:link has:file has:reaction", now)
-	if got, want := q.TSQuery(), `'cache':* & '?link' & !('redis')`; got != want {
+	if got, want := bare(q.TSQuery()), `'cache':* & '?link' & '?file' & !('redis')`; got != want {
 		t.Errorf("%s, not %s", got, want)
 	}
-	if got, want := q.Beside(), []Has{HasFile, HasReaction}; !slices.Equal(got, want) {
+	if got, want := q.Beside(), []Has{HasReaction}; !slices.Equal(got, want) {
 		t.Errorf("beside: %v, not %v", got, want)
 	}
-	for typed, want := range map[string]bool{"a": true, "-a": false, "has:link": true, "has:file": false, "from:zoe": false, "": false} {
+	for typed, want := range map[string]bool{"a": true, "-a": false, "has:link": true, "has:file": true, "has:pin": false, "from:zoe": false, "": false} {
 		if got := Parse(typed, now).Wants(); got != want {
 			t.Errorf("%q wants something: %v", typed, got)
 		}
@@ -252,7 +255,7 @@ func TestSnippet(t *testing.T) {
 		{"needle", long + "needle " + long, "…" + strings.Repeat("filler ", 8) + "[needle] " + strings.Repeat("filler ", 24) + "filler…"},
 		{"<b>", "<b>bold</b> & b", "<[b]>bold</[b]> & [b]"},
 	} {
-		if got := marked(Snippet(test.text, Parse(test.query, now))); got != test.want {
+		if got := marked(Snippet(Parse(test.query, now), test.text)); got != test.want {
 			t.Errorf("%q in %.40q:\n%s, not\n%s", test.query, test.text, got, test.want)
 		}
 	}
@@ -264,7 +267,7 @@ func TestSnippetsCutWholeCharacters(t *testing.T) {
 		for pad := range 8 {
 			many := strings.Repeat(unit, 12000/len(unit))
 			text := strings.Repeat("x", pad) + many + " needle " + many
-			got := marked(Snippet(text, Parse("needle", now)))
+			got := marked(Snippet(Parse("needle", now), text))
 			if !utf8.ValidString(got) || !strings.Contains(got, "[needle]") {
 				t.Fatalf("%q: %q", unit, got)
 			}
@@ -279,6 +282,48 @@ func TestSnippetsCutWholeCharacters(t *testing.T) {
 				t.Errorf("%q is cut: %q remains of %q", unit, rest, got)
 			}
 		}
+	}
+}
+
+// What a message brings along is found like its text, and nothing is found that
+// goes from one into the other.
+func TestWhatComesWithAMessageIsFound(t *testing.T) {
+	m := Said{Text: "see the plan", Files: []string{"Quarterly-Report_2026.pdf", "会议纪要.docx"}, Images: true, Titles: []string{"Gärtnern für alle – Übersicht"}}
+	if got, want := bare(Terms(m)), `'see':1 'the':2 'plan':3 'quarterly':5 'report':6 '2026':7 'pdf':8 '会议':10 '议纪':11 '纪要':12 '要':13 'docx':14 `+
+		`'gartnern':16 'fur':17 'alle':18 'ubersicht':19 '?file' '?image'`; got != want {
+		t.Errorf("%s, not\n%s", got, want)
+	}
+	for typed, want := range map[string]bool{
+		"quarter": true, "report_2026.pdf": true, `"plan quarterly"`: false, "纪要": true, "议要": false, "要": true, "plan 会议 gärtnern": true,
+		`"pdf 会议"`: false, "-report plan": false, "-ubersicht plan": false, "has:file": true, "has:image plan": true, "has:link plan": false, "has:code": false,
+	} {
+		if got := Parse(typed, now).Matches(m); got != want {
+			t.Errorf("%s: %v", typed, got)
+		}
+	}
+	if got := bare(Terms(Said{Text: "?file"})); got != `'file':1` {
+		t.Error(got)
+	}
+	if Parse("has:image", now).Matches(Said{Files: []string{"a.txt"}}) || Parse("has:file", now).Matches(Said{Titles: []string{"a"}}) {
+		t.Error("it has not what is found in it")
+	}
+	long := Said{Text: strings.Repeat("a ", MostText/2), Files: []string{strings.Repeat("b ", 2000)}}
+	if v := Terms(long); len(v) > 1<<20 || strings.Contains(v, ":16384") || !strings.Contains(v, crowded) {
+		t.Error("a long message has terms without bounds")
+	}
+}
+
+func TestSnippetTakesTheTextThatHasIt(t *testing.T) {
+	for typed, want := range map[string]string{"bold": "[bold] words", "words": "bold [words]", "address": "**bold** words at [address]", "else": "bold words", "": "bold words"} {
+		if got := marked(Snippet(Parse(typed, now), "bold words", "**bold** words at address")); got != want {
+			t.Errorf("%s: %s, not %s", typed, got, want)
+		}
+	}
+	if got := Snippet(Parse("x", now), "", " "); got != nil {
+		t.Errorf("%v of nothing", got)
+	}
+	if got := marked(Snippet(Parse("x", now), " ", "a name")); got != "a name" {
+		t.Error(got)
 	}
 }
 
@@ -301,15 +346,15 @@ func TestAnyPieceOfATextIsFound(t *testing.T) {
 		to := from + 1 + r.IntN(len(toks)-from)
 		piece := s[toks[from].start:toks[to-1].end]
 		q := Parse(`"`+strings.ReplaceAll(piece, `"`, " ")+`"`, now)
-		if len(q.Wanted) > 0 && !q.Matches(s) {
+		if len(q.Wanted) > 0 && !q.Matches(Said{Text: s}) {
 			t.Errorf("%q is not found in %q", piece, s)
 		}
-		for _, p := range Snippet(s, q) {
+		for _, p := range Snippet(q, s) {
 			if !utf8.ValidString(p.Text) {
 				t.Errorf("a snippet of %q is no text: %q", s, p.Text)
 			}
 		}
-		Terms(s)
+		Terms(Said{Text: s})
 		Parse(s, now).TSQuery()
 	}
 }
@@ -318,6 +363,6 @@ func BenchmarkTerms(b *testing.B) {
 	text := strings.Repeat("今天我们开会讨论聊天应用 and then we deployed v1.2 of it. ", 4)
 	b.SetBytes(int64(len(text)))
 	for b.Loop() {
-		Terms(text)
+		Terms(Said{Text: text})
 	}
 }

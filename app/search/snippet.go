@@ -21,13 +21,27 @@ const (
 
 const ellipsis = "…"
 
-// Snippet is the piece of the text around the first hit, on one line, with all
-// hits in it marked. Without a hit it is the beginning. It never cuts through a
-// character and what belongs to it, nor through a word that is not very long.
-func Snippet(text string, q Query) []Part {
-	text = bounded(text)
-	toks := tokens(text)
-	hits := q.hits(toks)
+// Snippet is the piece around the first hit of the first of the texts that has
+// one, on one line, with all hits in it marked. Without a hit it is the beginning
+// of the first text that there is. It never cuts through a character and what
+// belongs to it, nor through a word that is not very long.
+func Snippet(q Query, texts ...string) []Part {
+	for _, text := range texts {
+		text = bounded(text)
+		toks := tokens(text)
+		if hits := q.hits(toks); len(hits) > 0 {
+			return snippet(text, toks, hits)
+		}
+	}
+	for _, text := range texts {
+		if text = bounded(text); strings.TrimSpace(text) != "" {
+			return snippet(text, tokens(text), nil)
+		}
+	}
+	return nil
+}
+
+func snippet(text string, toks []token, hits []span) []Part {
 	first := 0
 	if len(hits) > 0 {
 		first = hits[0].from

@@ -2,6 +2,7 @@ package search
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -16,6 +17,8 @@ const (
 
 func hasLexeme(h Has) string { return "?" + string(h) }
 
+func personLexeme(id int64) string { return "&" + strconv.FormatInt(id, 10) }
+
 // mostOfWord is how many characters of a word make its lexeme. Words that
 // begin alike so far are told apart by Query.Matches.
 const mostOfWord = 64
@@ -24,25 +27,75 @@ const mostOfWord = 64
 // phrases may be missed in it by their positions.
 const crowded = "!crowded"
 
+// Stretch begins every lexeme in what Terms and TSQuery make. It stands for the
+// name of a stretch of time, which the database puts in its place: so what was
+// said in one stretch can be looked up alone. No text has it.
+const Stretch = "\x01"
+
+// Said is what a message can be found by.
+type Said struct {
+	Text   string   // as one reads it
+	Files  []string // their names
+	Images bool     // one of the files is a picture
+	Titles []string // of the pages behind its links
+	// People are ids of those who are mentioned, and maybe of others: under them
+	// the text is found by a nickname that somebody took later (Query.Mean).
+	People []int64
+}
+
+// all are the texts in which words are looked for. No phrase goes from one into
+// the next.
+func (s Said) all() [][]token {
+	out := make([][]token, 0, 1+len(s.Files)+len(s.Titles))
+	for _, text := range s.texts() {
+		out = append(out, tokens(text))
+	}
+	return out
+}
+
+func (s Said) texts() []string { return slices.Concat([]string{s.Text}, s.Files, s.Titles) }
+
+// has tells whether it has something that shows in what is said.
+func (s Said) has(h Has) bool {
+	switch h {
+	case HasLink:
+		return hasLink(s.Text)
+	case HasCode:
+		return hasCode(s.Text)
+	case HasFile:
+		return len(s.Files) > 0
+	case HasImage:
+		return s.Images
+	}
+	return false
+}
+
 // Terms is what a message is found by, as the text of a Postgres tsvector:
 // its words in their positions, the overlapping pairs of characters of scripts
 // without spaces (bigrams). The last character of such a run stands alone, so
 // that every character begins a lexeme and is found by its prefix.
 //
-// That the text has a link or code is marked by lexemes that no word is equal
-// to: each begins with a character that words don't have. Package db marks
-// author and room in the same way.
-func Terms(text string) string {
-	toks := tokens(text)
-	v := vector{at: make(map[string]int, len(toks))}
-	for i, t := range toks {
-		v.add(lexeme(toks, i, t), i+1)
+// That it has a link, code, a file or a picture, and whom it mentions, is marked by lexemes that no
+// word is equal to: each begins with a character that words don't have. Package
+// db marks author and room in the same way.
+func Terms(s Said) string {
+	all := s.all()
+	v := vector{at: make(map[string]int, len(all[0]))}
+	position := 0
+	for _, toks := range all {
+		for i, t := range toks {
+			position++
+			v.add(lexeme(toks, i, t), position)
+		}
+		position++ // a gap
 	}
-	if hasLink(text) {
-		v.mark(hasLexeme(HasLink))
+	for _, h := range shown {
+		if s.has(h) {
+			v.mark(hasLexeme(h))
+		}
 	}
-	if hasCode(text) {
-		v.mark(hasLexeme(HasCode))
+	for _, id := range s.People {
+		v.mark(personLexeme(id))
 	}
 	if v.crowded {
 		v.mark(crowded)
@@ -132,13 +185,13 @@ func b2i(b bool) int {
 	return 0
 }
 
-// quote writes a lexeme for a tsvector or a tsquery. What is no text for
+// quote writes a lexeme for a tsvector or a tsquery, in its stretch. What is no text for
 // Postgres can't come from tokens, and is a mistake in this package.
 func quote(lexeme string) string {
-	if lexeme == "" || !utf8.ValidString(lexeme) || strings.IndexByte(lexeme, 0) >= 0 {
+	if lexeme == "" || !utf8.ValidString(lexeme) || strings.ContainsAny(lexeme, "\x00"+Stretch) {
 		panic(fmt.Sprintf("search: %q is no lexeme", lexeme))
 	}
-	return "'" + quoted.Replace(lexeme) + "'"
+	return "'" + Stretch + quoted.Replace(lexeme) + "'"
 }
 
 var quoted = strings.NewReplacer("'", "''", `\`, `\\`)

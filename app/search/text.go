@@ -1,6 +1,6 @@
 // Package search decides what a message can be found by. It cuts text into
 // words, makes a Postgres tsvector of a message (Terms) and a tsquery of what
-// somebody looks for (Parse, Query.TSQuery), tells whether a text really is
+// somebody looks for (Parse, Query.TSQuery), tells whether a message really is
 // what was looked for (Query.Matches), and shows where (Snippet). It knows no
 // database and no language: what Postgres does with its text search parsers and
 // dictionaries is done here, so that Chinese, Japanese and Korean work on any
