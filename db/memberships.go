@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/lib/pq"
@@ -162,25 +163,30 @@ func (s *Store) SaveDraft(ctx context.Context, roomID, personID int64, draft, ta
 	return nil
 }
 
-// Spoken is what somebody said in a room.
+// Spoken is what somebody said, and where it was typed.
 type Spoken struct {
-	RoomID, PersonID int64
-	Text             string // without white space around it
+	DraftPlace
+	Text string // without white space around it
 }
 
 // ClearDrafts forgets the drafts that were said. What was typed since, or for
 // another message, stays.
 func (s *Store) ClearDrafts(ctx context.Context, spoken []Spoken) error {
-	rooms, people, texts := make([]int64, len(spoken)), make([]int64, len(spoken)), make([]string, len(spoken))
-	for i, said := range spoken {
-		rooms[i], people[i], texts[i] = said.RoomID, said.PersonID, said.Text
+	var rooms, people, threads []int64
+	var texts []string
+	for _, said := range spoken {
+		rooms, people, threads = append(rooms, said.RoomID), append(people, said.PersonID), append(threads, said.ThreadSeq)
+		texts = append(texts, said.Text)
 	}
 	err := again(ctx, func() error {
-		_, err := s.clearDrafts.ExecContext(ctx, pq.Array(rooms), pq.Array(people), pq.Array(texts))
+		_, err := s.clearDrafts.ExecContext(ctx, pq.Array(rooms), pq.Array(people), pq.Array(threads), pq.Array(texts))
+		if err == nil && slices.ContainsFunc(threads, func(seq int64) bool { return seq != 0 }) {
+			_, err = s.DB.ExecContext(ctx, clearThreadDraftsSQL, pq.Array(rooms), pq.Array(people), pq.Array(threads), pq.Array(texts))
+		}
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("clear %d drafts: %w", len(rooms), err)
+		return fmt.Errorf("clear %d drafts: %w", len(spoken), err)
 	}
 	return nil
 }
@@ -191,8 +197,8 @@ const clearDraftsSQL = `
 	update memberships b set draft = '', draft_at = null, draft_tab = 'said'
 	from (
 	    select m.room_id, m.person_id
-	    from memberships m join unnest($1::bigint[], $2::bigint[], $3::text[]) as said(room_id, person_id, body)
-	        on m.room_id = said.room_id and m.person_id = said.person_id
+	    from memberships m join unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[]) as said(room_id, person_id, thread_seq, body)
+	        on m.room_id = said.room_id and m.person_id = said.person_id and said.thread_seq = 0
 	    where m.draft <> '' and btrim(m.draft, E' \n\t') = said.body
 	    order by m.room_id, m.person_id for update of m) as mine
 	where b.room_id = mine.room_id and b.person_id = mine.person_id`

@@ -267,7 +267,7 @@ func TestLateDraftsDoNotCount(t *testing.T) {
 	save("from the phone\n", "two", 2)
 	for i, text := range []string{"another message, sent meanwhile", "from the phone"} {
 		left := []string{"from the phone\n", ""}[i]
-		if err := h.ClearDrafts(ctx, []db.Spoken{{RoomID: 1, PersonID: ann.ID, Text: text}, {RoomID: 1, PersonID: 999, Text: "x"}}); err != nil {
+		if err := h.ClearDrafts(ctx, []db.Spoken{{DraftPlace: db.DraftPlace{RoomID: 1, PersonID: ann.ID}, Text: text}, {DraftPlace: db.DraftPlace{RoomID: 1, PersonID: 999}, Text: "x"}}); err != nil {
 			t.Fatal(err)
 		}
 		if m := h.member(ann); m.Draft != left {
