@@ -167,6 +167,7 @@ func (s *Server) routes() *http.ServeMux {
 	page("POST /rooms/{slug}/messages/{seq}/delete", s.postMessageDelete)
 	page("GET /rooms/{slug}/messages/{seq}/react", s.getReact)
 	page("POST /rooms/{slug}/messages/{seq}/reactions", s.postReaction)
+	page("GET /rooms/{slug}/messages/{seq}/reactions", s.getReactions)
 	// Files take their time, and are compressed as far as they can be.
 	mux.Handle("POST /rooms/{slug}/files", s.known(s.answer(s.postFile), refuseAway))
 	page("POST /rooms/{slug}/files/{id}/delete", s.postFileDelete)
@@ -189,6 +190,7 @@ func (s *Server) routes() *http.ServeMux {
 	quietly := func(pattern string, h handler) { mux.Handle(pattern, known(s.quiet(h), ignoreAway)) }
 	quietly("POST /rooms/{slug}/read", s.postRead)
 	quietly("POST /rooms/{slug}/draft", s.postDraft)
+	quietly("POST /rooms/{slug}/messages/{seq}/draft", s.postDraft)
 	quietly("POST /presence", s.postPresence)
 	quietly("GET /rooms/{slug}/since", s.getSince)
 	page("POST /rooms/{slug}/unread", s.postUnread)

@@ -75,8 +75,8 @@ func (s *Server) getMessageEdit(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// getLastEdit offers what one said last in the room for editing, as far as it
-// can be on the page. An open page in which nothing is there to be edited stays
+// getLastEdit offers what one said last in the room, or in a thread of it, for
+// editing, as far as it can be on the page. An open page in which nothing is there to be edited stays
 // as it is.
 func (s *Server) getLastEdit(w http.ResponseWriter, r *http.Request) error {
 	room, err := s.roomOf(r)
@@ -91,7 +91,11 @@ func (s *Server) getLastEdit(w http.ResponseWriter, r *http.Request) error {
 	if s.cfg.EditWindow > 0 {
 		after = s.now().Add(-s.cfg.EditWindow)
 	}
-	seq, err := s.store.LastOwn(r.Context(), room.ID, me.ID, after, mostShown)
+	thread, err := threadOf(r.URL.Query())
+	if err != nil {
+		return err
+	}
+	seq, err := s.store.LastOwn(r.Context(), room.ID, me.ID, thread, after, mostShown)
 	var refusal *chat.Error
 	if isDatastar(r) && errors.As(err, &refusal) {
 		w.WriteHeader(http.StatusNoContent)

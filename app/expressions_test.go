@@ -34,7 +34,7 @@ func TestNothingThatPeopleWriteIsInAnExpression(t *testing.T) {
 	}
 	ann.say(slug, text)
 	for path, form := range map[string][]string{
-		found[1] + "/draft": {"body", text, "tab", text, "n", "1"}, "/session/status": {"status", text}, found[1] + "/messages/1/pin": nil, found[1] + "/messages/1/save": nil,
+		found[1] + "/draft": {"body", text, "tab", text, "n", "1"}, found[1] + "/messages/1/draft": {"body", text, "tab", text, "n", "1"}, "/session/status": {"status", text}, found[1] + "/messages/1/pin": nil, found[1] + "/messages/1/save": nil,
 	} {
 		if a := ann.post(path, form...); a.code >= 400 {
 			t.Errorf("%s: %d %s", path, a.code, a.body)

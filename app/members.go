@@ -30,10 +30,12 @@ const (
 )
 
 // personBoard shows a person's pages what is read in every room and who called;
-// draftBoard shows those of one room what was typed there.
+// draftBoard shows those of one room, or of one thread, what was typed there.
 func personBoard(personID int64) string { return fmt.Sprintf("person/%d", personID) }
 
-func draftBoard(personID, roomID int64) string { return fmt.Sprintf("draft/%d/%d", personID, roomID) }
+func draftBoard(at db.DraftPlace) string {
+	return fmt.Sprintf("draft/%d/%d/%d", at.PersonID, at.RoomID, at.ThreadSeq)
+}
 
 // members keeps the pages of people up to date about themselves: read marks,
 // levels, mentions and drafts. It reads them from the database when somebody's
@@ -48,7 +50,7 @@ type members struct {
 	mu    sync.Mutex
 	open  map[int64]*openMember
 	dirty map[int64]bool     // of those who are open: to be read
-	spoke map[db.Spoken]bool // room and person: their drafts are sent
+	spoke map[db.Spoken]bool // their drafts are sent
 	ready chan struct{}
 	round int64 // of the sweep
 }
@@ -56,7 +58,7 @@ type members struct {
 // openMember is a person with pages open on this node.
 type openMember struct {
 	streams int
-	rooms   map[int64]int // streams of each room
+	places  map[db.DraftPlace]int // streams of each room and thread
 }
 
 func newMembers(s *Server) *members {
@@ -67,21 +69,22 @@ func newMembers(s *Server) *members {
 }
 
 // follow makes a page a reader of what is its person's, until the returned
-// function is called. Room 0 is none.
-func (m *members) follow(sub *live.Subscriber, personID, roomID int64) (leave func()) {
+// function is called. In room 0 nothing is typed.
+func (m *members) follow(sub *live.Subscriber, at db.DraftPlace) (leave func()) {
+	personID := at.PersonID
 	m.mu.Lock()
 	p := m.open[personID]
 	if p == nil {
-		p = &openMember{rooms: make(map[int64]int)}
+		p = &openMember{places: make(map[db.DraftPlace]int)}
 		m.open[personID] = p
 	}
-	first := p.rooms[roomID] == 0
+	first := p.places[at] == 0
 	p.streams++
-	p.rooms[roomID]++
+	p.places[at]++
 	m.mu.Unlock()
 	m.s.hub.Open(sub, personBoard(personID))
-	if roomID != 0 {
-		m.s.hub.Open(sub, draftBoard(personID, roomID))
+	if at.RoomID != 0 {
+		m.s.hub.Open(sub, draftBoard(at))
 	}
 	if first {
 		m.moved(personID)
@@ -90,9 +93,9 @@ func (m *members) follow(sub *live.Subscriber, personID, roomID int64) (leave fu
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		p.streams--
-		if p.rooms[roomID]--; p.rooms[roomID] == 0 {
-			delete(p.rooms, roomID)
-			m.s.hub.Clear(draftBoard(personID, roomID))
+		if p.places[at]--; p.places[at] == 0 {
+			delete(p.places, at)
+			m.s.hub.Clear(draftBoard(at))
 		}
 		if p.streams == 0 {
 			delete(m.open, personID)
@@ -137,9 +140,9 @@ func (m *members) tell(people ...int64) {
 
 // said notes that somebody spoke: the read mark moved, and what was typed is
 // sent.
-func (m *members) said(roomID, personID int64, typed string) {
+func (m *members) said(at db.DraftPlace, typed string) {
 	m.mu.Lock()
-	m.spoke[db.Spoken{RoomID: roomID, PersonID: personID, Text: strings.Trim(typed, " \n\t")}] = true
+	m.spoke[db.Spoken{DraftPlace: at, Text: strings.Trim(typed, " \n\t")}] = true
 	m.mu.Unlock()
 	m.wake()
 }
@@ -247,8 +250,8 @@ func (m *members) clearDrafts(ctx context.Context) error {
 
 // bring reads what people have to do with their rooms and shows it to them.
 func (m *members) bring(ctx context.Context, people []int64) error {
-	seats := m.seats(people)
-	all, err := m.s.store.Memberships(ctx, people, seats)
+	open := m.places(people)
+	all, err := m.s.store.Memberships(ctx, people, open)
 	if err != nil {
 		return err
 	}
@@ -265,29 +268,37 @@ func (m *members) bring(ctx context.Context, people []int64) error {
 			return err
 		}
 	}
+	drafts, err := m.s.store.ThreadDrafts(ctx, open)
+	if err != nil {
+		return err
+	}
+	for _, b := range all {
+		room := db.DraftPlace{RoomID: b.RoomID, PersonID: b.PersonID}
+		if _, isOpen := drafts[room]; isOpen {
+			drafts[room] = db.Draft{Text: b.Draft, Tab: b.DraftTab}
+		}
+	}
 	for _, id := range people {
-		m.show(id, of[id], seats, newest[id])
+		m.show(id, of[id], newest[id], drafts)
 	}
 	return nil
 }
 
-// seats are the rooms that people have open.
-func (m *members) seats(people []int64) (seats []db.Seat) {
+// places are the rooms and threads that people have open.
+func (m *members) places(people []int64) (open []db.DraftPlace) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, id := range people {
 		if p := m.open[id]; p != nil {
-			for roomID := range p.rooms {
-				seats = append(seats, db.Seat{RoomID: roomID, PersonID: id})
-			}
+			open = slices.AppendSeq(open, maps.Keys(p.places))
 		}
 	}
-	return seats
+	return open
 }
 
-// show puts what one person has to do with the rooms on the boards; drafts of
-// those seats that they were read for.
-func (m *members) show(personID int64, all []chat.Membership, seats []db.Seat, call chat.Call) {
+// show puts what one person has to do with the rooms on the boards. Of places
+// that were opened since the drafts were read nothing is known yet.
+func (m *members) show(personID int64, all []chat.Membership, call chat.Call, drafts map[db.DraftPlace]db.Draft) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	p := m.open[personID]
@@ -295,10 +306,8 @@ func (m *members) show(personID int64, all []chat.Membership, seats []db.Seat, c
 		return
 	}
 	board, calls := personBoard(personID), 0
-	drafts := make(map[int64]chat.Membership)
 	for _, b := range all {
 		calls += b.Calls
-		drafts[b.RoomID] = b
 		room := "r" + fmt.Sprint(b.RoomID)
 		m.s.hub.Put(board, room, same(sse.Signals(map[string]any{"_me": map[string]any{room: views.MemberSignals(b)}}, "")))
 	}
@@ -310,13 +319,31 @@ func (m *members) show(personID int64, all []chat.Membership, seats []db.Seat, c
 		}
 		m.s.hub.Put(board, "call", shown)
 	}
-	for roomID := range p.rooms {
-		if roomID != 0 && slices.Contains(seats, db.Seat{RoomID: roomID, PersonID: personID}) {
-			b := drafts[roomID]
-			m.s.hub.Put(draftBoard(personID, roomID), "draft", same(sse.Signals(map[string]any{
-				"_draft": map[string]any{"body": strings.ReplaceAll(b.Draft, "\r", ""), "tab": b.DraftTab}}, "")))
+	for at := range p.places {
+		if d, read := drafts[at]; read && at.RoomID != 0 {
+			m.s.hub.Put(draftBoard(at), "draft", same(sse.Signals(map[string]any{
+				"_draft": map[string]any{"body": strings.ReplaceAll(d.Text, "\r", ""), "tab": d.Tab}}, "")))
 		}
 	}
+}
+
+// ownReactions are what a person gave a message that many people react to.
+type ownReactions struct {
+	Person, Room, Seq int64
+	Emoji             []string
+}
+
+// showOwn tells a person's pages on this node of their reactions.
+func (m *members) showOwn(own ownReactions) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.open[own.Person] != nil {
+		m.s.hub.Put(personBoard(own.Person), "own", same(own.signals()))
+	}
+}
+
+func (own ownReactions) signals() []byte {
+	return sse.Signals(map[string]any{views.OwnSignal(own.Room, own.Seq): strings.Join(own.Emoji, " ")}, "")
 }
 
 // heard reads what another node says of people.

@@ -57,7 +57,7 @@ func (s *Server) postMessage(w http.ResponseWriter, r *http.Request) error {
 		_ = json.NewEncoder(w).Encode(map[string]int64{"seq": said.Seq, "rev": said.Rev})
 	} else {
 		path := roomPath(room)
-		if thread, err := strconv.ParseInt(r.PostForm.Get("thread"), 10, 64); err == nil {
+		if thread, err := threadOf(r.PostForm); err == nil && thread != 0 {
 			path = threadPath(room, thread)
 		} else if _, err := s.store.Read(r.Context(), room.ID, me.ID, said.Seq, anyTurn); err != nil {
 			// Without script to note it: this leads to the room's end.
@@ -69,7 +69,8 @@ func (s *Server) postMessage(w http.ResponseWriter, r *http.Request) error {
 	// "sending" line away in the moment in which the message appears.
 	_ = http.NewResponseController(w).Flush()
 	if draft, err := chat.ParseDraft(r.PostForm.Get("body"), s.cfg.Limits); err == nil {
-		s.members.said(room.ID, me.ID, draft)
+		thread, _ := threadOf(r.PostForm)
+		s.members.said(db.DraftPlace{RoomID: room.ID, PersonID: me.ID, ThreadSeq: thread}, draft)
 	}
 	s.bus.Wake(room.ID, said.Rev)
 	s.seen(me.ID)

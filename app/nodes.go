@@ -22,6 +22,7 @@ const (
 	toldSignedOut = "signed-out" // sessionName
 	toldMember    = "member"     // []int64: what these people have to do with rooms changed
 	toldSeen      = "seen"       // int64: a sign of this person
+	toldOwn       = "own"        // ownReactions
 )
 
 // inRoom is somebody in a room; of one who left only the id is told.
@@ -104,6 +105,11 @@ func (s *Server) Told(node, kind string, data []byte) {
 		}
 	case toldMember:
 		err = s.members.heard(data)
+	case toldOwn:
+		var own ownReactions
+		if err = json.Unmarshal(data, &own); err == nil {
+			s.members.showOwn(own)
+		}
 	case toldSeen:
 		var personID int64
 		if err = json.Unmarshal(data, &personID); err == nil {

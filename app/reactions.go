@@ -1,7 +1,10 @@
 package app
 
 import (
+	"cmp"
+	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 
@@ -11,6 +14,7 @@ import (
 	"parlor/app/emoji"
 	"parlor/app/i18n"
 	"parlor/app/sse"
+	"parlor/db"
 	"parlor/views"
 )
 
@@ -21,10 +25,14 @@ const (
 	mostSought = 64 // bytes
 )
 
-// postReaction gives a message an emoji, or takes back what the person gave. In
-// an open page the stream shows it, as to everyone.
+var wants = map[string]db.Want{"": db.Toggle, "give": db.Give, "take": db.Take}
+
+// postReaction gives a message an emoji, or takes back what the person gave:
+// want says which of the two, so that it can be repeated; a form without script
+// can't know it. In an open page the stream shows it, as to everyone.
 func (s *Server) postReaction(w http.ResponseWriter, r *http.Request) error {
-	if err := parseForm(r); err != nil {
+	a, err := readAsked(r)
+	if err != nil {
 		return err
 	}
 	room, seq, err := s.messageOf(r)
@@ -35,14 +43,18 @@ func (s *Server) postReaction(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	given := r.Form.Get("emoji") // a page puts it into the address
+	given := cmp.Or(r.URL.Query().Get("emoji"), r.PostForm.Get("emoji")) // a page puts it into the address
+	want, known := wants[a.Want]
+	if !known {
+		return chat.Refuse(chat.Malformed, chat.FormMalformed)
+	}
 	if !emoji.Valid(given) {
 		return chat.RefuseField("emoji", chat.NotAnEmoji)
 	}
 	if err := s.mayPost(r, me); err != nil {
 		return err
 	}
-	rev, is, err := s.store.React(r.Context(), room.ID, seq, me.ID, given)
+	done, err := s.store.React(r.Context(), room.ID, seq, me.ID, given, want)
 	if err != nil {
 		return err
 	}
@@ -52,11 +64,57 @@ func (s *Server) postReaction(w http.ResponseWriter, r *http.Request) error {
 	case wantsJSON(r):
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Cache-Control", "no-store")
-		_ = json.NewEncoder(w).Encode(map[string]any{"seq": seq, "rev": rev, "given": is})
+		_ = json.NewEncoder(w).Encode(map[string]any{"seq": seq, "rev": cmp.Or(done.Rev, room.Rev), "given": done.Given})
 	default:
 		http.Redirect(w, r, messagePath(room, seq), http.StatusSeeOther)
 	}
-	s.bus.Wake(room.ID, rev)
+	if done.Rev > 0 {
+		s.bus.Wake(room.ID, done.Rev)
+	}
+	if done.Crowded {
+		s.tellOwn(r.Context(), room, seq, me)
+	}
+	return nil
+}
+
+// tellOwn tells all pages of a person what they gave a message. Where it is not
+// heard, the message says it as long as they are among the latest of its people.
+func (s *Server) tellOwn(ctx context.Context, room chat.Room, seq int64, me chat.Person) {
+	given, err := s.store.OwnReactions(ctx, room.ID, seq, me.ID)
+	if err != nil {
+		s.log.Warn("pages will learn of a reaction when they are opened again", "err", err)
+		return
+	}
+	own := ownReactions{me.ID, room.ID, seq, given}
+	s.members.showOwn(own)
+	s.bus.Tell(toldOwn, fmt.Sprint(me.ID, "/", room.ID, "/", seq), own)
+}
+
+// getReactions tells somebody what they gave a message to which more people
+// react than everybody is told of.
+func (s *Server) getReactions(w http.ResponseWriter, r *http.Request) error {
+	room, seq, err := s.messageOf(r)
+	if err != nil {
+		return err
+	}
+	me, err := needMe(r)
+	if err != nil {
+		return err
+	}
+	given, err := s.store.OwnReactions(r.Context(), room.ID, seq, me.ID)
+	if err != nil {
+		return err
+	}
+	switch {
+	case isDatastar(r):
+		s.patch(w, r, ownReactions{me.ID, room.ID, seq, given}.signals())
+	case wantsJSON(r):
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Cache-Control", "no-store")
+		_ = json.NewEncoder(w).Encode(map[string]any{"seq": seq, "given": given})
+	default:
+		http.Redirect(w, r, messagePath(room, seq), http.StatusSeeOther)
+	}
 	return nil
 }
 

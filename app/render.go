@@ -82,7 +82,7 @@ func (s *Server) quotePiece(room chat.Room, m chat.Message) live.Piece {
 func personPiece(room chat.Room, person chat.Person) live.Piece {
 	frame := append(
 		sse.Elements(fmt.Sprintf(`[data-name="%d"]`, person.ID), datastar.ElementPatchModeInner, templ.EscapeString(person.Nickname)),
-		sse.Elements(fmt.Sprintf(`#log [data-author="%d"] > .seal`, person.ID), datastar.ElementPatchModeInner, templ.EscapeString(person.Initial()))...)
+		sse.Elements(fmt.Sprintf(`:is(#log, #dialogs) [data-author="%d"] > .seal`, person.ID), datastar.ElementPatchModeInner, templ.EscapeString(person.Initial()))...)
 	return live.Piece{Key: fmt.Sprintf("p-%d", person.ID), Rev: room.Rev, Changed: same(frame)}
 }
 

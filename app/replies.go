@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strconv"
 
 	"github.com/starfederation/datastar-go/datastar"
@@ -40,6 +41,19 @@ func (s *Server) parentOf(r *http.Request, room chat.Room) (*chat.Message, error
 		return nil, &chat.Error{Kind: chat.Conflict, Field: "body", Reason: chat.ParentDeleted}
 	}
 	return &m, nil
+}
+
+// threadOf is the first message of the thread that a request is about; 0: none.
+func threadOf(values url.Values) (int64, error) {
+	text := values.Get("thread")
+	if text == "" {
+		return 0, nil
+	}
+	seq, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || seq < 1 {
+		return 0, chat.Refuse(chat.Malformed, chat.PlaceMalformed)
+	}
+	return seq, nil
 }
 
 // answeredBy is parentOf for what is said under a nonce. What was said already
@@ -121,7 +135,16 @@ func (s *Server) getThread(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	}
 	s.knowBrowser(w, r)
-	page := s.roomPage(s.page(r), views.History{Room: room, Cursor: shown.Cursor, Newer: t.Newer})
+	p := s.page(r)
+	if who := me(r); who != nil {
+		at := db.DraftPlace{RoomID: room.ID, PersonID: who.ID, ThreadSeq: seq}
+		drafts, err := s.store.ThreadDrafts(r.Context(), []db.DraftPlace{at})
+		if err != nil {
+			return err
+		}
+		p.Me.Draft = drafts[at].Text // not the room's
+	}
+	page := s.roomPage(p, views.History{Room: room, Cursor: shown.Cursor, Newer: t.Newer})
 	page.Nonce, page.Thread = db.NewNonce(), seq
 	s.show(w, r, http.StatusOK, views.ThreadPage(page, shown))
 	return nil

@@ -156,6 +156,9 @@ func (s *Server) takeNickname(w http.ResponseWriter, r *http.Request, typed stri
 	if err != nil {
 		return err
 	}
+	if nick.Reserved() {
+		return chat.RefuseField("nickname", chat.NicknameReserved, nick.Shown)
+	}
 	if person := me(r); person != nil {
 		renamed, revs, err := s.store.Rename(r.Context(), person.ID, nick, s.cfg.Nickname)
 		if err != nil {

@@ -62,7 +62,7 @@ func (s *Server) getLobbyStream(w http.ResponseWriter, r *http.Request) error {
 		if v.Person == nil {
 			return func() {}, nil
 		}
-		return s.members.follow(sub, v.Person.ID, 0), nil
+		return s.members.follow(sub, db.DraftPlace{PersonID: v.Person.ID}), nil
 	})
 }
 
@@ -72,16 +72,20 @@ func (s *Server) getInboxStream(w http.ResponseWriter, r *http.Request) error {
 		if v.Person == nil {
 			return func() {}, nil
 		}
-		return s.members.follow(sub, v.Person.ID, 0), nil
+		return s.members.follow(sub, db.DraftPlace{PersonID: v.Person.ID}), nil
 	})
 }
 
-// getRoomStream keeps a room live: first what the page missed since its
-// cursor, then everything as it comes.
+// getRoomStream keeps a room live, or the page of a thread in it: first what
+// the page missed since its cursor, then everything as it comes.
 func (s *Server) getRoomStream(w http.ResponseWriter, r *http.Request) error {
 	return s.serveStream(w, r, func(ctx context.Context, sub *live.Subscriber, v db.Visit) (func(), error) {
 		room, me := v.Room, v.Person
 		after, err := s.resumeFrom(r, room)
+		if err != nil {
+			return nil, err
+		}
+		thread, err := threadOf(r.URL.Query())
 		if err != nil {
 			return nil, err
 		}
@@ -100,7 +104,7 @@ func (s *Server) getRoomStream(w http.ResponseWriter, r *http.Request) error {
 		}
 		roomID, personID := room.ID, me.ID
 		s.presence.Arrive(roomID, *me)
-		leave := s.members.follow(sub, personID, roomID)
+		leave := s.members.follow(sub, db.DraftPlace{RoomID: roomID, PersonID: personID, ThreadSeq: thread})
 		return func() { leave(); s.presence.Depart(roomID, personID) }, nil
 	})
 }

@@ -38,6 +38,7 @@ type asked struct {
 	Tab    string `json:"tab"`
 	N      int64  `json:"n"`
 	Level  string `json:"level"`
+	Want   string `json:"want"`
 }
 
 // readAsked reads it.
@@ -53,7 +54,7 @@ func readAsked(r *http.Request) (asked, error) {
 		return a, err
 	}
 	f := r.PostForm
-	a.Cursor, a.Body, a.Tab, a.Level = f.Get("cursor"), f.Get("body"), f.Get("tab"), f.Get("level")
+	a.Cursor, a.Body, a.Tab, a.Level, a.Want = f.Get("cursor"), f.Get("body"), f.Get("tab"), f.Get("level"), f.Get("want")
 	var err error
 	if text := f.Get("seq"); text != "" {
 		if a.Seq, err = strconv.ParseInt(text, 10, 64); err != nil {
@@ -259,7 +260,8 @@ func (s *Server) postLevel(w http.ResponseWriter, r *http.Request) error {
 	return s.done(w, r, next)
 }
 
-// postDraft keeps what is typed and not sent.
+// postDraft keeps what is typed and not sent: in a room, or in a thread, that
+// of the message in the path.
 func (s *Server) postDraft(w http.ResponseWriter, r *http.Request) error {
 	room, me, err := s.memberOf(r)
 	if err != nil {
@@ -276,11 +278,20 @@ func (s *Server) postDraft(w http.ResponseWriter, r *http.Request) error {
 	if len(a.Tab) > longestName || strings.ContainsRune(a.Tab, 0) {
 		return chat.Refuse(chat.Malformed, chat.FormMalformed)
 	}
-	if err := s.store.SaveDraft(r.Context(), room.ID, me.ID, draft, a.Tab, a.N); err != nil {
+	next := roomPath(room)
+	if r.PathValue("seq") == "" {
+		err = s.store.SaveDraft(r.Context(), room.ID, me.ID, draft, a.Tab, a.N)
+	} else if _, seq, refusal := s.messageOf(r); refusal != nil {
+		err = refusal
+	} else {
+		next = threadPath(room, seq)
+		err = s.store.SaveThreadDraft(r.Context(), db.DraftPlace{RoomID: room.ID, PersonID: me.ID, ThreadSeq: seq}, draft, a.Tab, a.N)
+	}
+	if err != nil {
 		return err
 	}
 	s.members.tell(me.ID)
-	return s.done(w, r, roomPath(room))
+	return s.done(w, r, next)
 }
 
 // postPresence says that somebody is there. Pages do so once in a while after

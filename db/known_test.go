@@ -177,7 +177,7 @@ func TestDraftsAreReadOfOpenRoomsOnly(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	all, err := h.Memberships(ctx, []int64{ann.ID}, []db.Seat{{RoomID: room.ID, PersonID: ann.ID}, {RoomID: 1, PersonID: ann.ID + 1}})
+	all, err := h.Memberships(ctx, []int64{ann.ID}, []db.DraftPlace{{RoomID: room.ID, PersonID: ann.ID}, {RoomID: 1, PersonID: ann.ID + 1}})
 	if err != nil || len(all) != 2 {
 		t.Fatal(all, err)
 	}

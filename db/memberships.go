@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/lib/pq"
@@ -36,9 +37,6 @@ func (r membershipRow) membership() chat.Membership {
 // belongSQL makes people members of a room.
 const belongSQL = `insert into memberships (room_id, person_id) select $1, unnest($2::bigint[]) on conflict do nothing`
 
-// Seat is where a person has a room open.
-type Seat struct{ RoomID, PersonID int64 }
-
 // mostMemberships is how many rooms of a person are followed: those that are
 // open, and those where something was said last.
 const mostMemberships = 200
@@ -56,12 +54,12 @@ const membershipsSQL = `
 	cross join lateral (
 	    select b.*, seat.room_id is not null as open
 	    from memberships b join rooms r on r.id = b.room_id
-	    left join unnest($4::bigint[], $5::bigint[]) as seat(room_id, person_id) on seat.room_id = b.room_id and seat.person_id = b.person_id
+	    left join (select distinct room_id, person_id from unnest($4::bigint[], $5::bigint[]) as at(room_id, person_id)) as seat on seat.room_id = b.room_id and seat.person_id = b.person_id
 	    where b.person_id = who.id order by open desc, r.last_said_at desc limit $3) as b`
 
 // Memberships reads what people have to do with their rooms, in one query, with
 // the drafts of those that are open.
-func (s *Store) Memberships(ctx context.Context, people []int64, open []Seat) ([]chat.Membership, error) {
+func (s *Store) Memberships(ctx context.Context, people []int64, open []DraftPlace) ([]chat.Membership, error) {
 	var rows []membershipRow
 	rooms, seated := make([]int64, len(open)), make([]int64, len(open))
 	for i, seat := range open {
@@ -164,25 +162,30 @@ func (s *Store) SaveDraft(ctx context.Context, roomID, personID int64, draft, ta
 	return nil
 }
 
-// Spoken is what somebody said in a room.
+// Spoken is what somebody said, and where it was typed.
 type Spoken struct {
-	RoomID, PersonID int64
-	Text             string // without white space around it
+	DraftPlace
+	Text string // without white space around it
 }
 
 // ClearDrafts forgets the drafts that were said. What was typed since, or for
 // another message, stays.
 func (s *Store) ClearDrafts(ctx context.Context, spoken []Spoken) error {
-	rooms, people, texts := make([]int64, len(spoken)), make([]int64, len(spoken)), make([]string, len(spoken))
-	for i, said := range spoken {
-		rooms[i], people[i], texts[i] = said.RoomID, said.PersonID, said.Text
+	var rooms, people, threads []int64
+	var texts []string
+	for _, said := range spoken {
+		rooms, people, threads = append(rooms, said.RoomID), append(people, said.PersonID), append(threads, said.ThreadSeq)
+		texts = append(texts, said.Text)
 	}
 	err := again(ctx, func() error {
-		_, err := s.clearDrafts.ExecContext(ctx, pq.Array(rooms), pq.Array(people), pq.Array(texts))
+		_, err := s.clearDrafts.ExecContext(ctx, pq.Array(rooms), pq.Array(people), pq.Array(threads), pq.Array(texts))
+		if err == nil && slices.ContainsFunc(threads, func(seq int64) bool { return seq != 0 }) {
+			_, err = s.DB.ExecContext(ctx, clearThreadDraftsSQL, pq.Array(rooms), pq.Array(people), pq.Array(threads), pq.Array(texts))
+		}
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("clear %d drafts: %w", len(rooms), err)
+		return fmt.Errorf("clear %d drafts: %w", len(spoken), err)
 	}
 	return nil
 }
@@ -193,8 +196,8 @@ const clearDraftsSQL = `
 	update memberships b set draft = '', draft_at = null, draft_tab = 'said'
 	from (
 	    select m.room_id, m.person_id
-	    from memberships m join unnest($1::bigint[], $2::bigint[], $3::text[]) as said(room_id, person_id, body)
-	        on m.room_id = said.room_id and m.person_id = said.person_id
+	    from memberships m join unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[]) as said(room_id, person_id, thread_seq, body)
+	        on m.room_id = said.room_id and m.person_id = said.person_id and said.thread_seq = 0
 	    where m.draft <> '' and btrim(m.draft, E' \n\t') = said.body
 	    order by m.room_id, m.person_id for update of m) as mine
 	where b.room_id = mine.room_id and b.person_id = mine.person_id`

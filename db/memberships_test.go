@@ -14,7 +14,7 @@ import (
 // member reads what a person has to do with the first room.
 func (h *house) member(who chat.Person) chat.Membership {
 	h.t.Helper()
-	all, err := h.Memberships(context.Background(), []int64{who.ID}, []db.Seat{{RoomID: 1, PersonID: who.ID}})
+	all, err := h.Memberships(context.Background(), []int64{who.ID}, []db.DraftPlace{{RoomID: 1, PersonID: who.ID}})
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -267,7 +267,7 @@ func TestLateDraftsDoNotCount(t *testing.T) {
 	save("from the phone\n", "two", 2)
 	for i, text := range []string{"another message, sent meanwhile", "from the phone"} {
 		left := []string{"from the phone\n", ""}[i]
-		if err := h.ClearDrafts(ctx, []db.Spoken{{RoomID: 1, PersonID: ann.ID, Text: text}, {RoomID: 1, PersonID: 999, Text: "x"}}); err != nil {
+		if err := h.ClearDrafts(ctx, []db.Spoken{{DraftPlace: db.DraftPlace{RoomID: 1, PersonID: ann.ID}, Text: text}, {DraftPlace: db.DraftPlace{RoomID: 1, PersonID: 999}, Text: "x"}}); err != nil {
 			t.Fatal(err)
 		}
 		if m := h.member(ann); m.Draft != left {

@@ -45,9 +45,9 @@ func TestAReactionIsGivenAndTakenBack(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		rev, is, err := h.React(ctx, 1, said.Seq, by.ID, emoji)
-		if err != nil || is != given || rev != before.Rev+1 {
-			t.Fatalf("%s by %s: number %d after %d, given %v, %v", emoji, by.Nickname, rev, before.Rev, is, err)
+		done, err := h.React(ctx, 1, said.Seq, by.ID, emoji, db.Toggle)
+		if err != nil || done != (db.Reacted{Rev: before.Rev + 1, Given: given}) {
+			t.Fatalf("%s by %s: %+v after %d, %v", emoji, by.Nickname, done, before.Rev, err)
 		}
 	}
 	react(bob, "👍", true)
@@ -81,14 +81,14 @@ func TestRefusedReactionsTakeNoNumber(t *testing.T) {
 	h, ctx := newHouse(t), context.Background()
 	ann, bob := h.enter("Ann"), h.enter("Bob")
 	gone, kept := h.say(1, ann, "gone"), h.say(1, ann, "kept")
-	if _, _, err := h.React(ctx, 1, gone.Seq, bob.ID, "👍"); err != nil {
+	if _, err := h.React(ctx, 1, gone.Seq, bob.ID, "👍", db.Give); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := h.Delete(ctx, 1, gone.Seq, ann.ID); err != nil {
 		t.Fatal(err)
 	}
 	for i := range chat.MostEmoji {
-		if _, _, err := h.React(ctx, 1, kept.Seq, ann.ID, string(rune('🐀'+i))); err != nil {
+		if _, err := h.React(ctx, 1, kept.Seq, ann.ID, string(rune('🐀'+i)), db.Give); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -102,17 +102,17 @@ func TestRefusedReactionsTakeNoNumber(t *testing.T) {
 		{kept.Seq, "👍", chat.TooManyEmoji},
 		{kept.Seq + 1000, "👍", chat.NoSuchMessage},
 	} {
-		if _, _, err := h.React(ctx, 1, c.seq, bob.ID, c.emoji); reason(err) != c.reason {
+		if _, err := h.React(ctx, 1, c.seq, bob.ID, c.emoji, db.Give); reason(err) != c.reason {
 			t.Errorf("%s to %d: %v", c.emoji, c.seq, err)
 		}
 	}
-	if _, _, err := h.React(ctx, 99, 1, bob.ID, "👍"); reason(err) != chat.NoSuchRoom {
+	if _, err := h.React(ctx, 99, 1, bob.ID, "👍", db.Give); reason(err) != chat.NoSuchRoom {
 		t.Error(err)
 	}
 	if after, _ := h.Room(ctx, "parlor"); after.Rev != before.Rev {
 		t.Errorf("%d, was %d", after.Rev, before.Rev)
 	}
-	if _, given, err := h.React(ctx, 1, kept.Seq, bob.ID, "🐀"); err != nil || !given {
+	if done, err := h.React(ctx, 1, kept.Seq, bob.ID, "🐀", db.Give); err != nil || !done.Given {
 		t.Errorf("one of those that are there: %v", err)
 	}
 	if got := h.given(gone.Seq); got != "" {
@@ -140,10 +140,11 @@ func TestManyReactAtOnceAndLittleIsShown(t *testing.T) {
 		go func() {
 			defer all.Done()
 			store := []*db.Store{h.Store, other}[i%2]
-			var err error
-			if revs[i], _, err = store.React(ctx, 1, said.Seq, p.ID, "🙋"); err != nil {
+			done, err := store.React(ctx, 1, said.Seq, p.ID, "🙋", db.Give)
+			if err != nil {
 				t.Error(err)
 			}
+			revs[i] = done.Rev
 		}()
 	}
 	all.Wait()

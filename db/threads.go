@@ -8,6 +8,8 @@ import (
 	"math"
 	"slices"
 
+	"github.com/lib/pq"
+
 	"parlor/app/chat"
 )
 
@@ -59,6 +61,91 @@ func (s *Store) Thread(ctx context.Context, room chat.Room, root int64, at Place
 	t.Replies, err = toMessages(rows)
 	return t, err
 }
+
+// DraftPlace is where a person types: in a room, or on the page of a thread.
+type DraftPlace struct {
+	RoomID, PersonID int64
+	ThreadSeq        int64 // the message that the thread began with; 0: the room
+}
+
+// Draft is what is typed and not sent, and the page that saved it.
+type Draft struct{ Text, Tab string }
+
+// MostThreadDrafts is in how many threads a person's drafts are kept: those
+// that were saved last.
+const MostThreadDrafts = 50
+
+// SaveThreadDraft is SaveDraft for a thread. Where no thread can be it keeps
+// nothing.
+func (s *Store) SaveThreadDraft(ctx context.Context, at DraftPlace, draft, tab string, n int64) error {
+	err := again(ctx, func() error {
+		_, err := s.DB.ExecContext(ctx, `
+			with kept as (
+			    insert into thread_drafts as d (person_id, room_id, thread_seq, draft, draft_at, draft_tab, draft_n)
+			    select $1, $2, $3, $4, $5, $6, $7 from messages m
+			    where m.room_id = $2 and m.seq = $3 and m.thread_seq is null and (
+			        $4 <> '' or exists (select from thread_drafts where person_id = $1 and room_id = $2 and thread_seq = $3))
+			    on conflict (person_id, room_id, thread_seq) do update
+			    set draft = excluded.draft, draft_at = excluded.draft_at, draft_tab = excluded.draft_tab, draft_n = excluded.draft_n
+			    where d.draft_tab <> excluded.draft_tab or d.draft_n < excluded.draft_n
+			    returning 1)
+			delete from thread_drafts where person_id = $1 and exists (select from kept) and (room_id, thread_seq) in (
+			    select room_id, thread_seq from thread_drafts where person_id = $1 and (room_id, thread_seq) <> ($2, $3)
+			    order by draft = '', draft_at desc offset $8)`,
+			at.PersonID, at.RoomID, at.ThreadSeq, draft, s.now(), tab, n, MostThreadDrafts-1)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("save the draft of person %d in thread %d of room %d: %w", at.PersonID, at.ThreadSeq, at.RoomID, err)
+	}
+	return nil
+}
+
+// ThreadDrafts reads drafts in threads. Each place has one in the answer: a room,
+// and a thread where nothing is typed, a zero one.
+func (s *Store) ThreadDrafts(ctx context.Context, places []DraftPlace) (map[DraftPlace]Draft, error) {
+	drafts := make(map[DraftPlace]Draft, len(places))
+	var rooms, people, threads []int64
+	for _, at := range places {
+		drafts[at] = Draft{}
+		rooms, people, threads = append(rooms, at.RoomID), append(people, at.PersonID), append(threads, at.ThreadSeq)
+	}
+	if len(places) == 0 {
+		return drafts, nil
+	}
+	var rows []struct {
+		RoomID    int64  `db:"room_id"`
+		PersonID  int64  `db:"person_id"`
+		ThreadSeq int64  `db:"thread_seq"`
+		Draft     string `db:"draft"`
+		Tab       string `db:"draft_tab"`
+	}
+	err := again(ctx, func() error {
+		rows = rows[:0]
+		return s.DB.SelectContext(ctx, &rows, `
+			select d.room_id, d.person_id, d.thread_seq, d.draft, d.draft_tab
+			from unnest($1::bigint[], $2::bigint[], $3::bigint[]) as at(room_id, person_id, thread_seq)
+			join thread_drafts d using (room_id, person_id, thread_seq)`, pq.Array(rooms), pq.Array(people), pq.Array(threads))
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read drafts in %d threads: %w", len(places), err)
+	}
+	for _, r := range rows {
+		drafts[DraftPlace{RoomID: r.RoomID, PersonID: r.PersonID, ThreadSeq: r.ThreadSeq}] = Draft{Text: r.Draft, Tab: r.Tab}
+	}
+	return drafts, nil
+}
+
+// It is clearDraftsSQL for threads.
+const clearThreadDraftsSQL = `
+	update thread_drafts d set draft = '', draft_tab = 'said'
+	from (
+	    select t.room_id, t.person_id, t.thread_seq
+	    from thread_drafts t join unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[]) as said(room_id, person_id, thread_seq, body)
+	        using (room_id, person_id, thread_seq)
+	    where t.draft <> '' and btrim(t.draft, E' \n\t') = said.body
+	    order by t.person_id, t.room_id, t.thread_seq for update of t) as mine
+	where d.room_id = mine.room_id and d.person_id = mine.person_id and d.thread_seq = mine.thread_seq`
 
 // SaidBefore finds the message that a person's nonce belongs to; false when it
 // belongs to none yet.

@@ -53,16 +53,22 @@ func (s *Store) Versions(ctx context.Context, roomID, seq int64, before int) (ve
 }
 
 // LastOwn finds what a person said last in a room: not deleted, after a time,
-// and among the newest messages, at most `most` of them.
-func (s *Store) LastOwn(ctx context.Context, roomID, personID int64, after time.Time, most int) (seq int64, err error) {
+// and among the newest messages, at most `most` of them. Of a thread, if one is
+// given, the message that it began with is the first.
+func (s *Store) LastOwn(ctx context.Context, roomID, personID, thread int64, after time.Time, most int) (seq int64, err error) {
+	newest, args := `select seq, author_id, deleted_at, said_at from messages where room_id = $1 order by seq desc limit $4`,
+		[]any{roomID, personID, after, most}
+	if thread != 0 {
+		newest = `(select seq, author_id, deleted_at, said_at from messages where room_id = $1 and thread_seq = $5 order by seq desc limit $4)
+			union all select seq, author_id, deleted_at, said_at from messages where room_id = $1 and seq = $5`
+		args = append(args, thread)
+	}
 	var found []int64
 	err = again(ctx, func() error {
 		found = found[:0]
 		return s.DB.SelectContext(ctx, &found, `
-			select seq from (
-			    select seq, author_id, deleted_at, said_at from messages where room_id = $1 order by seq desc limit $4) as newest
-			where author_id = $2 and deleted_at is null and said_at > $3 order by seq desc limit 1`,
-			roomID, personID, after, most)
+			select seq from (`+newest+`) as newest
+			where author_id = $2 and deleted_at is null and said_at > $3 order by seq desc limit 1`, args...)
 	})
 	if err != nil {
 		return 0, fmt.Errorf("find the last message of person %d in room %d: %w", personID, roomID, err)

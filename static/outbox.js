@@ -103,6 +103,11 @@ if (form) {
       item.remove()
       save()
     }
+    if (name === 'discard') {
+      item.remove()
+      text.dispatchEvent(new Event('input', {bubbles: true})) // it is no draft any more, either
+      text.focus()
+    }
   }
 
   const [html, draft, chips] = JSON.parse(sessionStorage.getItem(key) ?? '["", ""]')

@@ -166,7 +166,7 @@ const onSign = `$_sign && @peek(() => {
 	now - $_signed > 300000 && $_signed && $_arrive++;
 	$_signed = now;
 	now - $_told > 60000 && ($_told = now, @post('/presence', {payload: {}, ` + quietPost + `);
-	document.hidden || !$_atEnd || !$_tail || $_held || !$_online || $_shown == $cursor ||
+	document.hidden || !el.dataset.read || !$_atEnd || !$_tail || $_held || !$_online || $_shown == $cursor ||
 		($_shown = $cursor, @post(el.dataset.read, {payload: {cursor: $cursor, turn: $_turn}, ` + quietPost + `) })`
 
 // onArrive fixes the divider, and asks what happened meanwhile if anything did.
@@ -188,7 +188,7 @@ const onSetBack = `const turn = $m.t ?? 0, mark = $m.s, from = $m.o; @peek(() =>
 
 // showCount writes how much is unread into title and icon. It waits for a
 // moment, in which the page learns that a message is its reader's own.
-const showCount = `$_about; const n = $m.l == 'all' && Math.max(0, $_said - $m.o) || $m.c, title = (n ? '(' + n + ') ' : '') + document.getElementById('about').dataset.title,
+const showCount = `$_about; const n = $m.l == 'all' && Math.max(0, $_said - $m.o) || $m.c, title = (n ? '(' + n + ') ' : '') + el.dataset.before + document.getElementById('about').dataset.title,
 	icon = n || $_calls ? el.dataset.dot : el.dataset.icon;
 	clearTimeout(el.wait);
 	el.wait = setTimeout(() => { document.title = title; document.querySelector('link[rel=icon]').setAttribute('href', icon) }, 300)`
@@ -289,7 +289,7 @@ func textareaText(s string) string { return "\n" + s }
 
 // typed is what stands in the composer: what was refused, or the draft.
 func typed(p RoomPage) string {
-	if p.Body.Value != "" || p.Body.Error != "" || p.Thread != 0 {
+	if p.Body.Value != "" || p.Body.Error != "" {
 		return p.Body.Value
 	}
 	return p.Me.Draft

@@ -317,7 +317,7 @@ func epoch(cursor string) string {
 const ownCSS = `.message[data-author="N"]:not(.deleted) .own,[data-maker="N"] .own,.message .react{display:inline-grid}` +
 	`.typing [data-person="N"]{display:none}` +
 	`.typing:not(:has([data-person]:not([data-person="N"]))){visibility:hidden}` +
-	`[data-people~="N"]{border-color:var(--seal);background:var(--seal-wash);box-shadow:inset 0 0 0 1px var(--seal)}[data-people~="N"] .mine{display:inline}` +
+	`:is([data-people~="N"],.given){border-color:var(--seal);background:var(--seal-wash);box-shadow:inset 0 0 0 1px var(--seal)}:is([data-people~="N"],.given) .mine{display:inline}` +
 	`[data-mention="N"]{background:var(--seal);color:var(--seal-ink)}` +
 	`.message:not([data-author="N"]):has([data-mention="N"],[data-mention="here"]){background:var(--called);box-shadow:inset 3px 0 0 var(--seal)}`
 

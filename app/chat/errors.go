@@ -33,6 +33,7 @@ const (
 	NicknameInvisible Reason = "nickname-invisible"
 	NicknameForbidden Reason = "nickname-forbidden"  // the character
 	NicknameTaken     Reason = "nickname-taken"      // the nickname
+	NicknameReserved  Reason = "nickname-reserved"   // the nickname
 	NicknameLookAlike Reason = "nickname-look-alike" // the nickname it resembles
 
 	RoomNameEmpty     Reason = "room-name-empty"

@@ -5,6 +5,7 @@ import (
 	"iter"
 	"math/rand/v2"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -26,7 +27,8 @@ type Nickname struct {
 	// Nickname) compares, but with full case folding.
 	Folded string
 	// Skeleton is the same for names that look alike (admin, аdmin with a
-	// Cyrillic а): the skeleton of UTS 39 section 4, made blind to case.
+	// Cyrillic а): the skeleton of UTS 39 section 4, made blind to case and
+	// without spaces.
 	Skeleton string
 }
 
@@ -60,6 +62,19 @@ func ParseNickname(typed string, most int) (Nickname, error) {
 		return refuse(NicknameForbidden, printable(bad))
 	}
 	return Nickname{Shown: shown, Folded: fold(shown), Skeleton: skeleton(shown)}, nil
+}
+
+// HereNames call everybody who is here when they are typed behind an @.
+var HereNames = []string{"here", "在座"}
+
+// reserved mean somebody else each time: these, and what search takes for the
+// one who asks.
+var reserved = append([]string{"me", "我"}, HereNames...)
+
+// Reserved tells whether the nickname, with or without @, is a word that means
+// somebody else. It can't be taken; whoever has it keeps it.
+func (n Nickname) Reserved() bool {
+	return slices.Contains(reserved, strings.NewReplacer("@", "", " ", "").Replace(n.Folded))
 }
 
 // Suggestions are about twenty nicknames like this one, the nicest first,
@@ -174,7 +189,7 @@ func fold(s string) string {
 // looks like Bob (β looks like ß, not like b), so capitals of other alphabets
 // that look Latin become Latin before. And since l, 1 and the capital of i
 // look alike, i and l are one here; so are 0 and o. Selectors and joiners
-// between emoji don't count.
+// between emoji don't count, nor do spaces.
 func skeleton(s string) string {
 	var latin strings.Builder
 	for _, r := range norm.NFKC.String(s) {
@@ -192,7 +207,7 @@ func skeleton(s string) string {
 		}
 		return r
 	}, fold(latin.String()))
-	return strings.ReplaceAll(strings.ToLower(confusables.Skeleton(visible)), "i", "l")
+	return strings.NewReplacer("i", "l", " ", "").Replace(strings.ToLower(confusables.Skeleton(visible)))
 }
 
 func isASCII(s string) bool {

@@ -132,6 +132,8 @@ func TestLookAlikesHaveTheSameSkeleton(t *testing.T) {
 		{"b0b", "bob", "BОB"},
 		{"Zoë", "Zоë"},
 		{"❤\uFE0F", "❤"},
+		{"Tom", "T o m", "to m", "Ｔｏ　ｍ", "TOM"},
+		{"张三", "张 三"},
 		{"👨\u200D👩", "👨👩"},
 	} {
 		first := mustParse(t, alike[0])
@@ -143,11 +145,24 @@ func TestLookAlikesHaveTheSameSkeleton(t *testing.T) {
 	}
 }
 
+func TestWordsThatMeanSomebodyElseAreReserved(t *testing.T) {
+	for _, typed := range []string{"here", "HERE", "@here", "＠Ｈｅｒｅ", "h e r e", "@@me", "Me", "ｍｅ", "@ me", "在座", "@在 座", "我"} {
+		if !mustParse(t, typed).Reserved() {
+			t.Errorf("somebody may be called %q", typed)
+		}
+	}
+	for _, typed := range []string{"Hera", "there", "me2", "Mei", "here's Ann", "我们", "@", "m.e"} {
+		if mustParse(t, typed).Reserved() {
+			t.Errorf("nobody may be called %q", typed)
+		}
+	}
+}
+
 func TestDifferentNamesStayDifferent(t *testing.T) {
 	names := []string{
 		"admin", "张三", "李四", "张三 2", "Zoë", "Zoe", "نور", "نورا", "🦊", "🐺", "👍", "👍🏽", "👍🏿",
 		"🇨🇳", "🇫🇮", family, "🏴\U000E0067\U000E0062\U000E0065\U000E006E\U000E0067\U000E007F",
-		"🏴\U000E0067\U000E0062\U000E0073\U000E0063\U000E0074\U000E007F", "anna", "anna_", "anna 2", "anna 3", "an na",
+		"🏴\U000E0067\U000E0062\U000E0073\U000E0063\U000E0074\U000E007F", "anna", "anna_", "anna 2", "anna 3",
 	}
 	skeletons, folded := map[string]string{}, map[string]string{}
 	for _, name := range names {

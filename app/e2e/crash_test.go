@@ -166,7 +166,7 @@ func TestWhatWasRefusedIsKeptOverAReload(t *testing.T) {
 		t.Errorf("the draft after the reload is %q", got)
 	}
 	buttons := `() => [...document.querySelectorAll('#outbox .pending button')].map(b => b.innerText).join(', ')`
-	if got := ann.eval(buttons); got != "Send again, Edit again" {
+	if got := ann.eval(buttons); got != "Send again, Edit again, Discard" {
 		t.Errorf("buttons: %s", got)
 	}
 	ann.click("#outbox .pending button:nth-of-type(1)")

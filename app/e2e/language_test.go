@@ -64,9 +64,7 @@ func TestTheLogIsReadOutOnceAndNotWhilePaging(t *testing.T) {
 	p := start(t)
 	newClient(t, p, "Bob").fillRoom("parlor", 120, "number %d")
 	ann := guest(t, p, "Ann")
-	if got := ann.eval(`() => document.getElementById('log').getAttribute('aria-live')`); got != "polite" {
-		t.Errorf("aria-live is %q", got)
-	}
+	ann.until("new messages are read out", `() => document.getElementById('log').getAttribute('aria-live') === 'polite'`)
 	_, err := ann.page.Eval(`() => { window.live = [];
 		new MutationObserver(() => window.live.push(document.getElementById('log').getAttribute('aria-live') + ' ' + document.querySelectorAll('#log > article').length))
 			.observe(document.getElementById('log'), {childList: true, attributes: true, attributeFilter: ['aria-live']}) }`)

@@ -165,7 +165,11 @@ func TestThreadIsLive(t *testing.T) {
 	bob.until("the tombstone", `() => document.querySelector('#m-2 .tombstone')`)
 	bob.until("and its quote", `() => document.querySelector('#log > article:last-child .quote').innerText.includes('deleted')`)
 
-	// After a gap too long to be replayed, whoever reads a thread gets it afresh.
+	// After a gap too long to be replayed, whoever reads a thread gets it afresh,
+	// and a screen reader does not read it out.
+	_, err := bob.page.Eval(`() => { window.lives = []; new MutationObserver(records => records.forEach(r => r.addedNodes.forEach(n => {
+		const log = n.querySelector?.('#log'); log && lives.push(log.getAttribute('aria-live')) }))).observe(document.body, {childList: true, subtree: true}) }`)
+	bob.must(err)
 	w.cut()
 	noise := newClient(t, p, "Carol")
 	noise.fillRoom("parlor", 250, "noise %d")
@@ -176,6 +180,10 @@ func TestThreadIsLive(t *testing.T) {
 	if got := fmt.Sprint(bob.texts()); got != "[the beginning This message was deleted. an answer to the answer, edited after the noise]" {
 		t.Errorf("the thread shows %s", got)
 	}
+	if got := bob.eval(`() => lives.join()`); got != "off" {
+		t.Errorf("while it comes, the log's aria-live is %q", got)
+	}
+	bob.until("new replies are read out", `() => document.getElementById('log').getAttribute('aria-live') === 'polite'`)
 	noise.post("/rooms/parlor/messages", url.Values{"body": {"live again"}, "nonce": {nonce()}, "thread": {"1"}}).Body.Close()
 	bob.sees("live again")
 }

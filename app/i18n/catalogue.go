@@ -69,6 +69,7 @@ var (
 	NotStoredYet   = text("Not stored yet, your text is kept.", "还没存好，你写的内容还在。")
 	Again          = text("Send again", "重新发送")
 	EditAgain      = text("Edit again", "再改改")
+	Discard        = text("Discard", "丢弃")
 	YourTextIsKept = text("Your text, so that nothing is lost", "你写的内容还在这里")
 )
 
@@ -140,6 +141,7 @@ var reasons = map[string]Text{
 	"nickname-invisible":  text("That nickname has characters nobody can see. Type it afresh with visible ones.", "昵称里有看不见的字符，请用看得见的字符重新输入。"),
 	"nickname-forbidden":  text("A nickname can't have “%s” there. Leave it out and try again.", "昵称里不能这样用“%s”，去掉后再试试。"),
 	"nickname-taken":      text("Someone here is already called %s. Please choose another name.", "已经有人叫“%s”了，换一个吧。"),
+	"nickname-reserved":   text("%s means somebody else here, whoever types it. Please choose another name.", "“%s”在这里另有所指，换一个吧。"),
 	"nickname-look-alike": text("That looks too much like %s, who is already here. Please choose another name.", "这和已有的“%s”看起来太像了，换一个吧。"),
 
 	"room-name-empty":     text("Please give the room a name.", "请给房间起个名字。"),

@@ -103,7 +103,7 @@ func (t Text) Put(people map[string]int64) (body string, named []int64, here boo
 		}
 		for _, n := range c.names {
 			id, known := people[n.folded]
-			everybody := slices.Contains(hereNames, n.folded)
+			everybody := slices.Contains(chat.HereNames, n.folded)
 			if !known && !everybody {
 				continue
 			}
@@ -122,12 +122,9 @@ func (t Text) Put(people map[string]int64) (body string, named []int64, here boo
 	return b.String(), named, here
 }
 
-// hereNames call everybody who is here.
-var hereNames = []string{"here", "在座"}
-
 // Here are the names behind @ that call everybody who is here; nobody is called
 // by such a nickname.
-func Here() []string { return slices.Clone(hereNames) }
+func Here() []string { return slices.Clone(chat.HereNames) }
 
 // namesAt are the names that may begin at a place, the longest first.
 func namesAt(typed string, at, longest int) (names []name) {
