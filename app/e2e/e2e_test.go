@@ -90,16 +90,22 @@ func start(t testing.TB, env ...string) *program {
 
 func startOn(t testing.TB, database string, env ...string) *program {
 	t.Helper()
+	env = append([]string{"PARLOR_FILES=" + t.TempDir()}, env...)
+	p := &program{t: t, addr: freeAddr(t), database: database, env: env}
+	p.run()
+	t.Cleanup(func() { p.end(syscall.SIGKILL) })
+	return p
+}
+
+// freeAddr is an address at which nobody listens.
+func freeAddr(t testing.TB) string {
+	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	env = append([]string{"PARLOR_FILES=" + t.TempDir()}, env...)
-	p := &program{t: t, addr: listener.Addr().String(), database: database, env: env}
-	listener.Close()
-	p.run()
-	t.Cleanup(func() { p.end(syscall.SIGKILL) })
-	return p
+	defer listener.Close()
+	return listener.Addr().String()
 }
 
 func (p *program) run() {
