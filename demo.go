@@ -16,6 +16,7 @@ import (
 
 	"parlor/app"
 	"parlor/app/demo"
+	"parlor/db"
 )
 
 // runDemo is `parlor demo`: it serves a conversation that shows what there is,
@@ -31,7 +32,7 @@ func runDemo(args []string) error {
 	if cfg.Data == app.DefaultConfig().Data {
 		cfg.Data = "data-demo"
 	}
-	return run(cfg, func(ctx context.Context, url string) (func(http.Handler) http.Handler, error) {
+	return run(cfg, func(ctx context.Context, url string) (front, error) {
 		people, err := demoPeople(ctx, cfg, url)
 		if err != nil {
 			return nil, err
@@ -46,7 +47,7 @@ func runDemo(args []string) error {
 			fmt.Fprintf(os.Stderr, "  %s\t%s%s\n", name, here, demo.DoorPath(name))
 		}
 		fmt.Fprintln(os.Stderr)
-		return func(server http.Handler) http.Handler { return demo.Door(server, people) }, nil
+		return func(store *db.Store, server http.Handler) http.Handler { return demo.Door(server, store, people) }, nil
 	})
 }
 

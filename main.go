@@ -48,15 +48,28 @@ func exit(err error) {
 	os.Exit(0)
 }
 
+// databaseWithin is how long a start waits for a Postgres that is not there yet.
+const databaseWithin = time.Minute
+
+// front puts something before the server.
+type front func(store *db.Store, server http.Handler) http.Handler
+
 // run composes the program, serves until it is told to stop, and takes it
 // apart in the opposite order. prepare, if any, gets the database before it is
 // served, and may put something before the server.
-func run(cfg app.Config, prepare func(ctx context.Context, url string) (front func(http.Handler) http.Handler, err error)) error {
+func run(cfg app.Config, prepare func(ctx context.Context, url string) (front, error)) error {
 	log := slog.Default()
 	stop, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer cancel()
 	if err := static.Check(); err != nil {
 		return err
+	}
+	if cfg.DatabaseURL != "" { // before anybody can connect, who would wait, too
+		if err := db.Wait(stop, cfg.DatabaseURL, databaseWithin, func(why error) {
+			log.Warn("waiting for Postgres to take connections", "at most", databaseWithin, "why", why)
+		}); err != nil {
+			return err
+		}
 	}
 	listeners, err := app.Listen(cfg, log)
 	if err != nil {
@@ -73,9 +86,9 @@ func run(cfg app.Config, prepare func(ctx context.Context, url string) (front fu
 		defer cluster.Stop()
 		url = cluster.URL("parlor")
 	}
-	front := func(h http.Handler) http.Handler { return h }
+	before := func(_ *db.Store, server http.Handler) http.Handler { return server }
 	if prepare != nil {
-		if front, err = prepare(stop, url); err != nil {
+		if before, err = prepare(stop, url); err != nil {
 			return err
 		}
 	}
@@ -91,7 +104,7 @@ func run(cfg app.Config, prepare func(ctx context.Context, url string) (front fu
 		return err
 	}
 
-	failed := listeners.Serve(server, front(server))
+	failed := listeners.Serve(server, before(store, server))
 	select {
 	case err := <-failed:
 		return err

@@ -244,17 +244,25 @@ func TestFileIsFoundInItsRoomOnly(t *testing.T) {
 		}
 	}
 	// Another can't remove what waits, nor send it.
-	if a := bob.do(bob.request(http.MethodPost, fmt.Sprintf("/rooms/parlor/files/%d/delete", waiting.ID), "", "Accept", "application/json")); a.code != http.StatusNoContent {
-		t.Errorf("%d", a.code)
+	remove := func(v *visitor, id int64) answer {
+		return v.do(v.request(http.MethodPost, fmt.Sprintf("/rooms/parlor/files/%d/delete", id), "", "Accept", "application/json"))
 	}
+	contains(t, remove(bob, waiting.ID), http.StatusNotFound, "no-such-file")
 	if a := bob.do(bob.request(http.MethodPost, "/rooms/parlor/messages", form("body", "mine", "nonce", uuid.NewString(), "file", fmt.Sprint(waiting.ID)), "Accept", "application/json")); a.code != http.StatusConflict || !strings.Contains(a.body, "file-gone") {
 		t.Errorf("%d %s", a.code, a.body)
 	}
 	if a := ann.get(waiting.URL); a.code != 200 {
 		t.Errorf("%d", a.code)
 	}
-	if a := ann.do(ann.request(http.MethodPost, fmt.Sprintf("/rooms/parlor/files/%d/delete", waiting.ID), "", "Accept", "application/json")); a.code != http.StatusNoContent {
-		t.Errorf("%d", a.code)
+	// Sent ones stay with their message, whoever wants to remove them.
+	contains(t, remove(bob, u.ID), http.StatusNotFound, "no-such-file")
+	contains(t, remove(ann, u.ID), http.StatusConflict, "file-sent")
+	contains(t, ann.post(fmt.Sprintf("/rooms/parlor/files/%d/delete", u.ID), "body", "half a <thought>"), http.StatusConflict, "sent already", "half a &lt;thought&gt;")
+	contains(t, ann.get(u.URL), 200)
+	for range 2 { // again is as it was wished to be
+		if a := remove(ann, waiting.ID); a.code != http.StatusNoContent {
+			t.Errorf("%d %s", a.code, a.body)
+		}
 	}
 	if a := ann.get(waiting.URL); a.code != http.StatusNotFound {
 		t.Errorf("removed, and still there: %d", a.code)

@@ -187,12 +187,26 @@ func (s *Store) WaitingFiles(ctx context.Context, roomID, ownerID int64, nonce s
 }
 
 // RemoveFile removes a file that waits for being sent. One that is not there
-// any more is as it was wished to be.
+// any more is as it was wished to be; another's is NotFound, and one that was
+// sent a Conflict.
 func (s *Store) RemoveFile(ctx context.Context, roomID, ownerID, id int64) error {
 	err := again(ctx, func() error {
-		_, err := s.DB.ExecContext(ctx, `
+		done, err := s.DB.ExecContext(ctx, `
 			delete from files where id = $1 and room_id + 0 = $2 and owner_id + 0 = $3 and seq is null and kept`, id, roomID, ownerID)
-		return err
+		if err != nil {
+			return err
+		}
+		if n, err := done.RowsAffected(); err != nil || n > 0 {
+			return err
+		}
+		var rows []fileRow
+		if err := s.file.SelectContext(ctx, &rows, id, roomID); err != nil || len(rows) == 0 {
+			return err
+		}
+		if rows[0].OwnerID == ownerID && rows[0].Seq.Valid {
+			return chat.Refuse(chat.Conflict, chat.FileSent)
+		}
+		return chat.Refuse(chat.NotFound, chat.NoSuchFile)
 	})
 	if err != nil {
 		return fmt.Errorf("remove file %d of room %d: %w", id, roomID, err)

@@ -63,8 +63,8 @@ func TestFilesComeWithTheirMessageAndGoWithIt(t *testing.T) {
 	if files, err := h.WaitingFiles(ctx, 1, ann.ID, db.NewNonce(), post.Files); err != nil || len(files) != 0 {
 		t.Error(files, err)
 	}
-	if err := h.RemoveFile(ctx, 1, ann.ID, first); err != nil {
-		t.Error(err)
+	if err := h.RemoveFile(ctx, 1, ann.ID, first); reason(err) != chat.FileSent {
+		t.Errorf("removing a file of a message: %v", err)
 	}
 	if f, err := h.File(ctx, 1, first); err != nil || f.Seq != said.Seq || f.OwnerID != ann.ID {
 		t.Errorf("a file of a message was removed, or: %+v, %v", f, err)
@@ -216,8 +216,10 @@ func TestOnlyOnesOwnWaitingFilesOfTheRoomCanBeSent(t *testing.T) {
 			t.Errorf("a message with a file %s: %+v, %v", name, m.Files, err)
 		}
 	}
+	if err := h.RemoveFile(ctx, 1, bob.ID, mine); reason(err) != chat.NoSuchFile {
+		t.Errorf("removed by another: %v", err)
+	}
 	for name, remove := range map[string]error{
-		"by another":       h.RemoveFile(ctx, 1, bob.ID, mine),
 		"in another room":  h.RemoveFile(ctx, tea.ID, ann.ID, mine),
 		"before its bytes": h.RemoveFile(ctx, 1, ann.ID, arriving),
 	} {

@@ -48,6 +48,24 @@ func (s *Store) EnterWith(ctx context.Context, nick chat.Nickname, most int, tok
 	})
 }
 
+// EnterAgain makes another session of the person of a session, and holds both
+// until the given time. It is false when there is no such session any more.
+func (s *Store) EnterAgain(ctx context.Context, token, another string, day int64, expiry time.Time) (there bool, err error) {
+	if there, err = s.NoteVisit(ctx, token, day, expiry); err != nil || !there {
+		return false, err
+	}
+	err = again(ctx, func() error {
+		_, err := s.DB.ExecContext(ctx, `
+			insert into sessions (token_hash, person_id, day, expiry)
+			select $2, person_id, $3, $4 from sessions where token_hash = $1`, tokenHash(token), tokenHash(another), day, expiry)
+		return err
+	})
+	if err != nil {
+		return false, fmt.Errorf("enter again: %w", err)
+	}
+	return true, nil
+}
+
 func (s *Store) enter(ctx context.Context, nick chat.Nickname, most int, also func(tx *sqlx.Tx, personID int64) error) (chat.Person, error) {
 	var row personRow
 	err := s.inTx(ctx, func(tx *sqlx.Tx) error {

@@ -176,8 +176,8 @@ func (s *Store) ChangeRoom(ctx context.Context, roomID, personID int64, name, to
 	return row.room(), nil
 }
 
-// SetPreviews says whether links in a room are looked up from now on. What
-// messages show already stays.
+// SetPreviews says whether links in a room are looked up from now on, and
+// whether pages show what messages have of that already: it stays with them.
 func (s *Store) SetPreviews(ctx context.Context, roomID, personID int64, on bool) (chat.Room, error) {
 	var row roomRow
 	err := s.inTx(ctx, func(tx *sqlx.Tx) error {

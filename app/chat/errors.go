@@ -72,6 +72,7 @@ const (
 	FilesAtOnce     Reason = "files-at-once"
 	FilesAway       Reason = "files-away"
 	FileGone        Reason = "file-gone"
+	FileSent        Reason = "file-sent"
 	NoSuchFile      Reason = "no-such-file"
 
 	LevelUnknown  Reason = "level-unknown"

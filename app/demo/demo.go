@@ -11,6 +11,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/rand"
 	_ "embed"
 	"encoding/json"
 	"fmt"
@@ -65,8 +66,10 @@ func Fill(ctx context.Context, cfg app.Config, databaseURL string, now time.Time
 // DoorPath is where one becomes one of the people.
 func DoorPath(name string) string { return "/demo/" + url.PathEscape(name) }
 
-// Door is the server with a way in for everybody as one of the people.
-func Door(server http.Handler, people map[string]*http.Cookie) http.Handler {
+// Door is the server with a way in for everybody as one of the people. Whoever
+// comes through gets a session of their own, and may end it: those of people
+// are not given away.
+func Door(server http.Handler, store *db.Store, people map[string]*http.Cookie) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/", server)
 	mux.HandleFunc("GET /demo/{name}", func(w http.ResponseWriter, r *http.Request) {
@@ -75,7 +78,18 @@ func Door(server http.Handler, people map[string]*http.Cookie) http.Handler {
 			server.ServeHTTP(w, r) // says that there is no such page
 			return
 		}
-		http.SetCookie(w, c)
+		own, now := *c, store.Now()
+		own.Value, own.Expires = rand.Text(), now.Add(db.HoldFor)
+		there, err := store.EnterAgain(r.Context(), c.Value, own.Value, now.Unix()/86400, own.Expires)
+		if err != nil {
+			http.Error(w, "The demo's database does not answer. Please try again.", http.StatusServiceUnavailable)
+			return
+		}
+		if !there {
+			http.Error(w, "Nobody can be this person any more. Remove the demo's folder, and start it again.", http.StatusGone)
+			return
+		}
+		http.SetCookie(w, &own)
 		http.Redirect(w, r, "/", http.StatusSeeOther)
 	})
 	return mux

@@ -3,13 +3,18 @@ package demo_test
 import (
 	"context"
 	"database/sql"
+	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
 	"parlor/app"
+	"parlor/app/chat"
 	"parlor/app/demo"
+	"parlor/db"
 	"parlor/db/dbtest"
 )
 
@@ -78,14 +83,57 @@ func TestTheDemoShowsEverything(t *testing.T) {
 	}
 }
 
-func TestTheDoorMakesOneOfThePeople(t *testing.T) {
-	server := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { http.NotFound(w, r) })
-	door := demo.Door(server, map[string]*http.Cookie{"老何": {Name: "session", Value: "his"}})
-	for path, want := range map[string]int{demo.DoorPath("老何"): 303, demo.DoorPath("nobody"): 404, "/demo/": 404} {
+func TestTheDoorMakesOneOfThePeopleAgainAndAgain(t *testing.T) {
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	url := dbtest.New(t)
+	store, err := db.Open(ctx, url, db.Options{Connections: 4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	server, err := app.New(ctx, app.DefaultConfig(), url, store, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	nick, err := chat.ParseNickname("老何", 32)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.EnterWith(ctx, nick, 32, "his", 1, time.Now().Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	door := demo.Door(server, store, map[string]*http.Cookie{"老何": {Name: "parlor", Value: "his", Path: "/"}, "Ann": {Name: "parlor", Value: "ended"}})
+	ask := func(method, path string, cookies ...*http.Cookie) *http.Response {
+		r := httptest.NewRequest(method, path, nil)
+		for _, c := range cookies {
+			r.AddCookie(c)
+		}
 		w := httptest.NewRecorder()
-		door.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
-		if w.Code != want || (w.Header().Get("Set-Cookie") != "") != (want == 303) {
-			t.Errorf("%s: %d %v", path, w.Code, w.Header())
+		door.ServeHTTP(w, r)
+		return w.Result()
+	}
+	is := func(cookie *http.Cookie) bool {
+		page, _ := io.ReadAll(ask("GET", "/session", cookie).Body)
+		return strings.Contains(string(page), "老何")
+	}
+	for range 2 {
+		in := ask("GET", demo.DoorPath("老何"))
+		if in.StatusCode != http.StatusSeeOther || len(in.Cookies()) != 1 {
+			t.Fatalf("%d %v", in.StatusCode, in.Header)
+		}
+		mine := in.Cookies()[0]
+		if mine.Value == "his" || !mine.Expires.After(time.Now().Add(24*time.Hour)) || !is(mine) {
+			t.Errorf("%v", mine)
+		}
+		if out := ask("POST", "/session/end", mine); out.StatusCode != http.StatusSeeOther || is(mine) {
+			t.Errorf("signed out: %d", out.StatusCode)
+		}
+	}
+	for path, want := range map[string]int{demo.DoorPath("nobody"): 404, "/demo/": 404, demo.DoorPath("Ann"): 410} {
+		if got := ask("GET", path); got.StatusCode != want || got.Header.Get("Set-Cookie") != "" && want == 410 {
+			t.Errorf("%s: %d %v", path, got.StatusCode, got.Header)
 		}
 	}
 }

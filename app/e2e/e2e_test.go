@@ -105,16 +105,22 @@ func start(t testing.TB, env ...string) *program {
 
 func startOn(t testing.TB, database string, env ...string) *program {
 	t.Helper()
+	env = append([]string{"PARLOR_FILES=" + t.TempDir()}, env...)
+	p := &program{t: t, addr: freeAddr(t), database: database, env: env}
+	p.run()
+	t.Cleanup(func() { p.end(syscall.SIGKILL) })
+	return p
+}
+
+// freeAddr is an address at which nobody listens.
+func freeAddr(t testing.TB) string {
+	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	env = append([]string{"PARLOR_FILES=" + t.TempDir()}, env...)
-	p := &program{t: t, addr: listener.Addr().String(), database: database, env: env}
-	listener.Close()
-	p.run()
-	t.Cleanup(func() { p.end(syscall.SIGKILL) })
-	return p
+	defer listener.Close()
+	return listener.Addr().String()
 }
 
 func (p *program) run() {
@@ -196,6 +202,7 @@ type person struct {
 	mu       sync.Mutex
 	problems []string // what the pages complained about
 	allowed  []string // what they may complain about
+	missed   []string // selectors of patches that found nothing on a page
 }
 
 // visitor opens the lobby in a fresh browser context.
@@ -262,24 +269,46 @@ func (v *person) complain(format string, args ...any) {
 }
 
 // watch collects errors in the page's scripts, what they write to the console
-// as errors, and what the browser itself refuses (the content policy). A
-// connection that is lost is part of many tests and no complaint.
+// as errors and warnings, and what the browser itself refuses (the content
+// policy). A connection that is lost is part of many tests and no complaint;
+// nor is a patch for what the page does not have, which the client warns of.
 func (v *person) watch(page *rod.Page) {
 	go page.EachEvent(func(e *proto.RuntimeExceptionThrown) {
 		v.complain("exception: %s %s", e.ExceptionDetails.Text, exceptionText(e.ExceptionDetails))
 	}, func(e *proto.RuntimeConsoleAPICalled) {
-		if e.Type == proto.RuntimeConsoleAPICalledTypeError {
-			var parts []string
-			for _, arg := range e.Args {
-				parts = append(parts, arg.Value.Str()+arg.Description)
-			}
-			v.complain("console: %s", strings.Join(parts, " "))
+		if e.Type != proto.RuntimeConsoleAPICalledTypeError && e.Type != proto.RuntimeConsoleAPICalledTypeWarning {
+			return
+		}
+		var parts []string
+		for _, arg := range e.Args {
+			parts = append(parts, arg.Value.Str()+arg.Description)
+		}
+		text := strings.Join(parts, " ")
+		if strings.Contains(text, "PatchElementsNoTargetsFound") {
+			v.miss(e.Args)
+		} else {
+			v.complain("console: %s", text)
 		}
 	}, func(e *proto.LogEntryAdded) {
 		if e.Entry.Level == proto.LogLogEntryLevelError && !strings.Contains(e.Entry.Text, "net::ERR_") {
 			v.complain("%s: %s %s", e.Entry.Source, e.Entry.Text, e.Entry.URL)
 		}
 	})()
+}
+
+// miss notes the selector that the client names as the last thing of its warning.
+func (v *person) miss(args []*proto.RuntimeRemoteObject) {
+	selector := "an element by its id"
+	if preview := args[len(args)-1].Preview; preview != nil {
+		for _, property := range preview.Properties {
+			if property.Name == "selector" {
+				selector = property.Value
+			}
+		}
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.missed = append(v.missed, selector)
 }
 
 func exceptionText(d *proto.RuntimeExceptionDetails) string {

@@ -53,6 +53,19 @@ func TestPeopleSeeMarkdown(t *testing.T) {
 	pictures(ann, "markdown")
 }
 
+func TestDeepListsStayInANarrowPage(t *testing.T) {
+	t.Parallel()
+	p := start(t)
+	ann, bob := guest(t, p, "Ann"), newClient(t, p, "Bob")
+	for i, nested := range []string{"- ", "1. ", "> ", "- > ", "- [ ] "} {
+		bob.say("parlor", strings.Repeat(nested, 4000/len(nested))+"word "+fmt.Sprint(i))
+	}
+	ann.until("all of them", `() => document.querySelectorAll('#log > [data-seq]').length === 5`)
+	ann.onPhone(320, 640)
+	pictures(ann, "nested")
+	ann.until("the page does not scroll sideways", `() => innerWidth === 320 && document.documentElement.scrollWidth <= 320 && document.querySelector('#scroll').scrollWidth <= 320`)
+}
+
 // pictures keeps what the page looks like, if somebody wants to see it.
 func pictures(v *person, name string) {
 	v.t.Helper()

@@ -131,3 +131,48 @@ func TestPinsAndSavedWithoutScript(t *testing.T) {
 	ann.follow(`form[action$="/unsave"] button`)
 	ann.until("the list is empty", `() => location.pathname === '/saved' && !document.querySelector('.excerpt')`)
 }
+
+func TestPreviewsOfARoomAreHiddenWhileTheyAreTurnedOff(t *testing.T) {
+	t.Parallel()
+	p := start(t)
+	p.known("https://almanac.example/beans", "Beans")
+	ann, bob := guest(t, p, "Ann"), guest(t, p, "Bob")
+	post := func(path, previews string) {
+		t.Helper()
+		if answer := ann.eval(`async (path, previews) => (await fetch(path, {method: 'POST', body: new URLSearchParams({name: 'Garden', topic: '', previews})})).status + ''`,
+			path, previews); answer != "200" {
+			t.Fatal(answer)
+		}
+	}
+	turn := func(previews string) { t.Helper(); post("/rooms/garden", previews) }
+	post("/rooms", "on")
+	ann.goTo("/rooms/garden")
+	ann.say("see https://almanac.example/beans")
+	bob.goTo("/rooms/garden")
+	zoe := guest(t, p, "Zoe")
+	bob.until("the message", `() => document.querySelector('#log > [data-seq]')`)
+	zoe.goTo(bob.eval(`() => '/rooms/garden/messages/' + document.querySelector('#log > [data-seq]').dataset.seq + '/thread'`))
+	all := []*person{ann, bob, zoe}
+	shown := `shown => { const preview = document.querySelector('#log .preview'); return preview && preview.checkVisibility() === shown }`
+	for _, who := range all {
+		who.until("the preview", shown, true)
+	}
+	turn("off")
+	for _, who := range all {
+		who.until("hidden at once", shown, false)
+		who.reload()
+		who.until("and after a reload", shown, false)
+	}
+	late := guest(t, p, "Late")
+	late.goTo("/rooms/garden")
+	late.until("hidden for who comes", shown, false)
+	picture := `() => performance.getEntriesByType('resource').some(e => e.name.includes('/previews/')) + ''`
+	if late.eval(picture) != "false" {
+		t.Error("its picture is loaded, and nobody sees it")
+	}
+	turn("on")
+	for _, who := range append(all, late) {
+		who.until("back again", shown, true)
+	}
+	late.until("with its picture", `() => document.querySelector('#log .preview img').naturalWidth === 400`)
+}

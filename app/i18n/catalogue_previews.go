@@ -5,7 +5,7 @@ var (
 	PreviewOf      = text("Preview of a page on %s", "%s 上网页的预览")
 	RemovePreview  = text("Remove preview of %s", "移除 %s 的预览")
 	PreviewsInRoom = text("Look links up and show title and picture", "查看链接，并显示标题和图片")
-	PreviewsHint   = text("This server asks the page once, for everybody; no reader's browser does. Previews that are shown already stay.", "由本服务器替大家访问一次该网页，读者的浏览器不会访问。已经显示的预览会保留。")
+	PreviewsHint   = text("This server asks the page once, for everybody; no reader's browser does. Turned off, those that are there are hidden.", "由本服务器替大家访问一次该网页，读者的浏览器不会访问。关闭后，已有的预览也会隐藏。")
 
 	Pin       = text("Pin to the room", "置顶到房间")
 	Unpin     = text("Unpin", "取消置顶")

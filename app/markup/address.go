@@ -34,7 +34,7 @@ func bareAddress(text string) (length, seen int) {
 		return 0, seen
 	}
 	match := address.FindString(text[:seen])
-	if u, err := url.Parse(match); err != nil || u.Hostname() == "" {
+	if _, ok := href([]byte(match)); !ok {
 		return 0, len(match)
 	}
 	return len(match), len(match)

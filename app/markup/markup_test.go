@@ -111,6 +111,7 @@ func TestHTML(t *testing.T) {
 		"[a](https://x.org/\"onclick=\"y)":                     "<p>" + to("https://x.org/%22onclick=%22y", "a") + "</p>",
 		"javascript:alert(1) mailto:a@b.c file:///etc":         "<p>javascript:alert(1) mailto:a@b.c file:///etc</p>",
 		"https:// http://. xhttp://go.dev 1https://a.b":        "<p>https:// http://. xhttp://go.dev 1https://a.b</p>",
+		"http://[::1]/x y":                                     "<p>http://[::1]/x y</p>",
 		"http:///x http://:80/":                                "<p>http:///x http://:80/</p>",
 		"[a](https://x.org/" + strings.Repeat("b", 2100) + ")": "<p>[a](https://x.org/" + strings.Repeat("b", 2100) + ")</p>",
 

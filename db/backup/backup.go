@@ -21,7 +21,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -152,52 +151,6 @@ func Write(ctx context.Context, from Place, to io.Writer) (m Manifest, err error
 		return m, err
 	}
 	return m, archive.Close()
-}
-
-// addFiles adds what is in the folder, but not what is hidden, which is not there
-// to stay. What vanishes meanwhile was deleted.
-func addFiles(archive *zip.Writer, folder string) error {
-	if folder == "" {
-		return nil
-	}
-	err := filepath.WalkDir(folder, func(name string, entry fs.DirEntry, err error) error {
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
-		}
-		if err == nil && name != folder && strings.HasPrefix(entry.Name(), ".") && entry.IsDir() {
-			return fs.SkipDir
-		}
-		if err != nil || !entry.Type().IsRegular() {
-			return err
-		}
-		f, err := os.Open(name)
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
-		} else if err != nil {
-			return err
-		}
-		defer f.Close()
-		info, err := f.Stat()
-		if err != nil {
-			return err
-		}
-		inside, err := filepath.Rel(folder, name)
-		if err != nil {
-			return err
-		}
-		w, err := archive.CreateHeader(&zip.FileHeader{
-			Name: filesPrefix + filepath.ToSlash(inside), Method: zip.Deflate, Modified: info.ModTime(),
-		})
-		if err != nil {
-			return err
-		}
-		_, err = io.Copy(w, f)
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("add the files: %w", err)
-	}
-	return nil
 }
 
 // open connects with little patience.

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
@@ -33,7 +32,7 @@ func (e *NotEmptyError) Error() string {
 // The database gets a new epoch, so that pages that are open since the lost
 // future recognise it, and all its migrations. Its sessions are those of the
 // backup: nobody has another key to their nickname. So who signed out since is
-// signed in again where their browser still knows how.
+// signed in again where somebody still has the cookie.
 //
 // Another program may run on the database. It waits, and goes on with what was
 // restored.
@@ -79,17 +78,17 @@ func RestoreFile(ctx context.Context, to Place, name string, force bool) (m Mani
 	if err := verify(ctx, to, &archive.Reader, major); err != nil {
 		return m, err
 	}
-	place, err := unpackFiles(&archive.Reader, to.Files)
+	files, err := unpackFiles(&archive.Reader, to.Files)
 	if err != nil {
 		return m, fmt.Errorf("unpack the files: %w", err)
 	}
-	defer place(false)
+	defer files.giveUp()
 	conn.Close() // it would be sent away with all others
 	if err := restoreDatabase(ctx, to, &archive.Reader, m, major); err != nil {
 		return m, err
 	}
-	if err := place(true); err != nil {
-		return m, fmt.Errorf("the database is restored, but the files are not: %w", err)
+	if err := files.finish(); err != nil {
+		return m, fmt.Errorf("the database is restored, but the folder of files is not all as it was: %w", err)
 	}
 	if err := db.Migrate(ctx, to.Database); err != nil {
 		return m, fmt.Errorf("the backup is restored, but it does not fit this version of Parlor: %w", err)
@@ -248,65 +247,4 @@ func restoreDatabase(ctx context.Context, to Place, archive *zip.Reader, m Manif
 		return psqlErr
 	}
 	return err
-}
-
-// unpackFiles unpacks the files of the archive beside the folder where they
-// belong. place(true) puts them there, in the place of what is there; and
-// place(false) clears away what was not placed.
-func unpackFiles(archive *zip.Reader, folder string) (place func(bool) error, err error) {
-	unfinished, old := folder+".restored", folder+".replaced"
-	some := false
-	for _, entry := range archive.File {
-		if !strings.HasPrefix(entry.Name, filesPrefix) || strings.HasSuffix(entry.Name, "/") {
-			continue
-		}
-		if folder == "" {
-			return nil, errors.New("the backup holds files, and there is no folder for them")
-		}
-		if !some {
-			if err := os.RemoveAll(unfinished); err != nil {
-				return nil, err
-			}
-			some = true
-		}
-		if err := unpack(entry, filepath.Join(unfinished, filepath.FromSlash(strings.TrimPrefix(path.Clean(entry.Name), filesPrefix)))); err != nil {
-			os.RemoveAll(unfinished)
-			return nil, err
-		}
-	}
-	if !some {
-		return func(bool) error { return nil }, nil
-	}
-	return func(really bool) error {
-		if !really {
-			return os.RemoveAll(unfinished)
-		}
-		if err := os.RemoveAll(old); err != nil {
-			return err
-		}
-		if err := os.Rename(folder, old); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-		if err := os.Rename(unfinished, folder); err != nil {
-			return err
-		}
-		return errors.Join(syncFolder(filepath.Dir(folder)), os.RemoveAll(old))
-	}, nil
-}
-
-func unpack(entry *zip.File, name string) error {
-	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
-		return err
-	}
-	r, err := entry.Open()
-	if err != nil {
-		return err
-	}
-	defer r.Close()
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(f, r)
-	return errors.Join(err, f.Sync(), f.Close(), os.Chtimes(name, entry.Modified, entry.Modified))
 }
