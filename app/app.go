@@ -131,7 +131,7 @@ type handler func(w http.ResponseWriter, r *http.Request) error
 // routes is the whole of what the server answers to.
 func (s *Server) routes() *http.ServeMux {
 	mux := http.NewServeMux()
-	compressed := gzhttp.GzipHandler
+	compressed, _ := gzhttp.NewWrapper(gzhttp.MinSize(512)) // the option is valid
 	// A page, or patches for one: compressed, bounded in time, by somebody
 	// who is known if there is a session.
 	known := func(h, away handler) http.Handler {
@@ -208,7 +208,7 @@ func (s *Server) routes() *http.ServeMux {
 
 	// These need no session at all.
 	mux.Handle("GET /previews/{id}/image", within(answerWithin, s.answer(s.getPreviewImage)))
-	mux.Handle("GET /people/{id}/own.css", s.answer(s.getOwnCSS))
+	mux.Handle("GET /people/{id}/own.css", compressed(s.answer(s.getOwnCSS)))
 	dev := ""
 	if s.cfg.Dev {
 		dev = "static"

@@ -16,7 +16,7 @@ import (
 
 // led is what a command answers with, instead of a message: one of where to go
 // and what to open over the page. It is sent as JSON to the page's outbox
-// (static/outbox.js) and to programs. A command may come twice, when its first
+// (static/members/outbox.js) and to programs. A command may come twice, when its first
 // answer was lost, and does the same again.
 type led struct {
 	Command chat.Verb `json:"command"`

@@ -64,7 +64,7 @@ func (s *Server) watch(next http.Handler) http.Handler {
 }
 
 // answerWithin is how long an answer may take that is no stream. The page's
-// outbox waits a little longer (static/outbox.js).
+// outbox waits a little longer (static/members/outbox.js).
 const answerWithin = 12 * time.Second
 
 func within(most time.Duration, next http.Handler) http.Handler {

@@ -28,7 +28,7 @@ func (v *visitor) note(path, js string) answer {
 func (v *visitor) person() int64 {
 	v.s.t.Helper()
 	var id int64
-	_, rest, _ := strings.Cut(v.get("/rooms/parlor").body, `data-me="`)
+	_, rest, _ := strings.Cut(v.get("/rooms/parlor").body, `/people/`)
 	if _, err := fmt.Sscanf(rest, "%d", &id); err != nil || id == 0 {
 		v.s.t.Fatal("no id on the page", err)
 	}

@@ -3,16 +3,16 @@
 // and compressed once at start, and served under a URL that carries a hash of
 // its content, so that a browser asks for it once and never again.
 //
-// The style sheet is one, of all files in styles (and another, of those in
-// styles/pages, for pages beside rooms), and so is the script, of all
-// our modules: one request instead of many, and fewer bytes. A module sees its
-// own names and those of 0-page.js, no others', and runs on every live page, so
-// it looks first whether there is anything to do.
+// Many files are served as one: fewer requests, and fewer bytes. The style sheet
+// is all files in styles, the script all our modules; who only looks gets both
+// without what is in the folders members. Pages beside rooms have another sheet, of
+// styles/pages. A module sees its own names and those of the modules 0-…, no
+// others', and runs on every live page, so it looks first whether there is anything
+// to do.
 package static
 
 import (
 	"bytes"
-	"compress/gzip"
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
@@ -26,7 +26,9 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/andybalholm/brotli"
 	"github.com/evanw/esbuild/pkg/api"
+	"github.com/klauspost/compress/gzip"
 )
 
 //go:generate go run ./fetch
@@ -34,19 +36,22 @@ import (
 // The Datastar client is not committed: go generate copies it here. Without
 // it the program still builds, and Check says what to run.
 //
-//go:embed styles *.js *.svg
+//go:embed styles members *.js *.svg
 var files embed.FS
 
 // Prefix is where the server mounts Handler.
 const Prefix = "/static/"
 
-// Datastar is the name of the browser client, Script that of our modules,
-// Styles that of the style sheet, and PageStyles that of what only pages beside
-// rooms need: the lobby, search, forms.
+// Datastar is the name of the browser client, Script that of our modules and
+// Styles that of the style sheet; LookScript and LookStyles are what of both is
+// for who only looks. PageStyles is what only pages beside rooms need: the lobby,
+// search, forms.
 const (
 	Datastar   = "datastar.js"
 	Script     = "parlor.js"
+	LookScript = "look.js"
 	Styles     = "parlor.css"
+	LookStyles = "look.css"
 	PageStyles = "pages.css"
 )
 
@@ -54,6 +59,7 @@ type file struct {
 	name, hash  string
 	contentType string
 	body, gzip  []byte
+	brotli      func() []byte // a tenth smaller, slow to make, and only asked for over TLS
 }
 
 var load = sync.OnceValue(func() map[string]*file { return read(files) })
@@ -61,26 +67,36 @@ var load = sync.OnceValue(func() map[string]*file { return read(files) })
 // read makes what is served of what is in a folder.
 func read(from fs.FS) map[string]*file {
 	all := make(map[string]*file)
-	var styles, pageStyles, script []byte
-	for _, pattern := range []string{"*.js", "*.svg", "styles/*.css", "styles/pages/*.css"} {
+	joined := make(map[string][]byte)
+	add := func(part []byte, to ...string) {
+		for _, name := range to {
+			joined[name] = append(joined[name], part...)
+		}
+	}
+	for _, pattern := range []string{"*.js", "members/*.js", "*.svg", "styles/*.css", "styles/pages/*.css", "styles/members/*.css"} {
 		names, _ := fs.Glob(from, pattern) // the pattern is right
 		for _, name := range names {
 			body, err := fs.ReadFile(from, name)
 			switch {
 			case err != nil: // embedded files can be read; of a folder, one may be gone by now
+			case path.Dir(name) == "styles":
+				add(append(body, '\n'), Styles, LookStyles)
+			case path.Dir(name) == "styles/members":
+				add(append(body, '\n'), Styles)
 			case path.Dir(name) == "styles/pages":
-				pageStyles = append(append(pageStyles, body...), '\n')
-			case path.Ext(name) == ".css":
-				styles = append(append(styles, body...), '\n')
+				add(append(body, '\n'), PageStyles)
+			case path.Dir(name) == "members":
+				add(module(name, body), Script)
 			case path.Ext(name) == ".js" && name != Datastar:
-				script = append(script, module(name, body)...)
+				add(module(name, body), Script, LookScript)
 			default:
 				all[name] = newFile(name, body)
 			}
 		}
 	}
-	all[Styles], all[PageStyles] = newFile(Styles, styles), newFile(PageStyles, pageStyles)
-	all[Script] = newFile(Script, script)
+	for name, body := range joined {
+		all[name] = newFile(name, body)
+	}
 	return all
 }
 
@@ -123,6 +139,13 @@ func newFile(name string, body []byte) *file {
 	_, _ = z.Write(body)                                  // a Buffer takes everything
 	_ = z.Close()
 	f.gzip = b.Bytes()
+	f.brotli = sync.OnceValue(func() []byte {
+		var b bytes.Buffer
+		z := brotli.NewWriterLevel(&b, brotli.BestCompression)
+		_, _ = z.Write(body)
+		_ = z.Close()
+		return b.Bytes()
+	})
 	return f
 }
 
@@ -174,7 +197,11 @@ func Handler(dev string, missing http.Handler) http.Handler {
 		h.Set("Content-Type", f.contentType)
 		h.Set("Vary", "Accept-Encoding")
 		body := f.body
-		if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
+		switch accepted := r.Header.Get("Accept-Encoding"); {
+		case dev == "" && strings.Contains(accepted, "br"):
+			h.Set("Content-Encoding", "br")
+			body = f.brotli()
+		case strings.Contains(accepted, "gzip"):
 			h.Set("Content-Encoding", "gzip")
 			body = f.gzip
 		}

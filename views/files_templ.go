@@ -579,7 +579,7 @@ const turnPicture = `const now = $_picture, all = [...document.querySelectorAll(
 	link && ($_picture = image.src = name.href = link.href, image.alt = name.textContent = link.firstElementChild.alt)`
 
 // attach is where files are chosen for a message. With script they come in at
-// once (static/files.js), also those that are dropped anywhere or pasted;
+// once (static/members/files.js), also those that are dropped anywhere or pasted;
 // without, they are sent with the message. The template is of an attachment.
 func attach(p RoomPage) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {

@@ -573,7 +573,7 @@ func count(p RoomPage, before string) templ.Component {
 }
 
 // since says what came since the reader was here, and leads to the first of it
-// as long as that is out of sight (static/unread.js).
+// as long as that is out of sight (static/members/unread.js).
 func since(p RoomPage) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

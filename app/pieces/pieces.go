@@ -62,8 +62,8 @@ func Cut(page string) *Page {
 	return p
 }
 
-// level is gzip's own default: nearly as small as it gets.
-const level = 6
+// level is the smallest: a page is compressed once and sent often.
+const level = 9
 
 // writers are large and costly to make. Reset makes one forget what it wrote,
 // so that each stretch stands for itself.

@@ -9,7 +9,7 @@
 
 const form = $('#composer')
 if (form) {
-  const text = $('#message'), extras = $('#extras'), outbox = $('#outbox'), pattern = $('.pending'), {key} = form.dataset
+  const text = $('#message'), extras = $('#extras'), outbox = $('#outbox'), pattern = $('.pending'), {key} = form.elements.nonce.dataset
   let wake = () => {} // ends the pause before the next try
 
   // A nonce names an item, whatever becomes of the first answer. A blob's URL
@@ -116,7 +116,7 @@ if (form) {
   for (const cut of extras.querySelectorAll('.up, .bad')) cut.remove() // files that did not arrive
   text.value = draft || text.value // which the server kept; what it did not get yet is newer
   text.oninput = () => save()
-  form.addEventListener('arrived', () => save()) // files are there (static/files.js)
+  form.addEventListener('arrived', () => save()) // files are there (static/members/files.js)
   form.addEventListener('kept', () => save('')) // the server has the draft (views/unread.go)
   addEventListener('stored', () => wake()) // the database is back, or the network (views/page.templ)
   watch(() => {

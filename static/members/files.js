@@ -3,7 +3,7 @@
 // file after another. Each stands there as an element of class "attachment":
 // "up" while it comes in, "bad" when it could not, and "never" if it is no use to
 // try again; the field in it then has the
-// id that goes with the message (static/outbox.js). When nothing is under way any
+// id that goes with the message (static/members/outbox.js). When nothing is under way any
 // more, the event "arrived" says so. Without this file the form sends them.
 
 const pick = $('.attach input')
