@@ -4,11 +4,11 @@
 // its content, so that a browser asks for it once and never again.
 //
 // Many files are served as one: fewer requests, and fewer bytes. The style sheet
-// is all files in styles, the script all our modules; who only looks gets both
-// without what is in the folders members. Pages beside rooms have another sheet, of
-// styles/pages. A module sees its own names and those of the modules 0-…, no
-// others', and runs on every live page, so it looks first whether there is anything
-// to do.
+// is all files in styles; those in styles/members are another, for people with a
+// name, and those in styles/pages one for pages beside rooms. The script is all
+// our modules; who only looks gets it without those in members. A module sees its
+// own names and those of the modules 0-…, no others', and runs on every live page,
+// so it looks first whether there is anything to do.
 package static
 
 import (
@@ -42,17 +42,17 @@ var files embed.FS
 // Prefix is where the server mounts Handler.
 const Prefix = "/static/"
 
-// Datastar is the name of the browser client, Script that of our modules and
-// Styles that of the style sheet; LookScript and LookStyles are what of both is
-// for who only looks. PageStyles is what only pages beside rooms need: the lobby,
-// search, forms.
+// Datastar is the name of the browser client, Script that of our modules,
+// LookScript that of those for who only looks, and Styles that of the style sheet.
+// MemberStyles are for who has a name, PageStyles for the lobby, search, forms:
+// pages beside rooms.
 const (
-	Datastar   = "datastar.js"
-	Script     = "parlor.js"
-	LookScript = "look.js"
-	Styles     = "parlor.css"
-	LookStyles = "look.css"
-	PageStyles = "pages.css"
+	Datastar     = "datastar.js"
+	Script       = "parlor.js"
+	LookScript   = "look.js"
+	Styles       = "parlor.css"
+	MemberStyles = "members.css"
+	PageStyles   = "pages.css"
 )
 
 type file struct {
@@ -80,9 +80,9 @@ func read(from fs.FS) map[string]*file {
 			switch {
 			case err != nil: // embedded files can be read; of a folder, one may be gone by now
 			case path.Dir(name) == "styles":
-				add(append(body, '\n'), Styles, LookStyles)
-			case path.Dir(name) == "styles/members":
 				add(append(body, '\n'), Styles)
+			case path.Dir(name) == "styles/members":
+				add(append(body, '\n'), MemberStyles)
 			case path.Dir(name) == "styles/pages":
 				add(append(body, '\n'), PageStyles)
 			case path.Dir(name) == "members":

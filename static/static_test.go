@@ -41,7 +41,7 @@ func TestHashedFilesAreImmutableAndCompressed(t *testing.T) {
 
 // Browsers take Brotli over TLS only; it is a tenth smaller.
 func TestWhoTakesBrotliGetsIt(t *testing.T) {
-	for _, name := range []string{static.Styles, static.LookStyles, static.PageStyles, static.Script, static.LookScript} {
+	for _, name := range []string{static.Styles, static.MemberStyles, static.PageStyles, static.Script, static.LookScript} {
 		body := make(map[string]string)
 		for _, accepted := range []string{"", "gzip, deflate", "gzip, deflate, br"} {
 			req := httptest.NewRequest("GET", static.URL(name), nil)
