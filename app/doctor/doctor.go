@@ -1,11 +1,11 @@
 // Package doctor looks at an installation from where people come: through its
 // public address, and so through whatever proxies stand before it. It says
 // what it finds, one sentence each, and what to do about it. On the machine
-// itself it looks at more: the disk, backups, the operator's address.
+// itself it looks at more: the disk, files, backups, the operator's address.
 //
-// It changes nothing and needs no rights: a visitor could do the same. It
-// knows Parlor by what it answers and by nothing else, so it can examine a
-// server of another version on another machine.
+// It changes nothing. From outside it needs no rights, as a visitor could do the
+// same, and knows Parlor by what it answers and by nothing else, so it can
+// examine a server of another version on another machine.
 package doctor
 
 import (
@@ -19,7 +19,10 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"strconv"
 	"time"
+
+	"parlor/app"
 )
 
 // Level says how much a finding matters.
@@ -48,8 +51,11 @@ type Options struct {
 	Idle     time.Duration // how long to watch a stream; at least long enough for a heartbeat
 	Private  string        // the operator's address, host and port
 	Data     string        // the data folder
+	Files    string        // the folder of files
 	Backups  string        // the folder with backups
 	Database string        // URL of the Postgres server, when it is not the private one
+
+	FilesTotal int64 // bytes that all files together may have; 0: no limit
 
 	roots *x509.CertPool // nil: the system's
 	plain string         // address at which plain HTTP is tried; "": port 80 of the host
@@ -60,7 +66,13 @@ type Options struct {
 // Run is the command: parlor doctor URL. It returns the exit status: 1 when
 // there are problems, 2 when it was called wrongly.
 func Run(args []string, getenv func(string) string, out io.Writer) int {
-	o := Options{Private: getenv("PARLOR_PRIVATE_ADDR"), Data: getenv("PARLOR_DATA"), Database: getenv("DATABASE_URL")}
+	o := Options{
+		Private: getenv("PARLOR_PRIVATE_ADDR"), Data: getenv("PARLOR_DATA"), Files: getenv("PARLOR_FILES"), Database: getenv("DATABASE_URL"),
+		FilesTotal: app.DefaultConfig().Limits.FilesTotal,
+	}
+	if total, err := strconv.ParseInt(getenv("PARLOR_FILES_TOTAL"), 10, 64); err == nil {
+		o.FilesTotal = total
+	}
 	flags := flag.NewFlagSet("parlor doctor", flag.ContinueOnError)
 	flags.SetOutput(out)
 	flags.Usage = func() {
@@ -70,6 +82,8 @@ func Run(args []string, getenv func(string) string, out io.Writer) int {
 	flags.DurationVar(&o.Idle, "idle", 0, "`time` for which a stream is watched, such as 70s or 10m, to find what ends it")
 	flags.StringVar(&o.Private, "private", o.Private, "the operator's `address`, such as 127.0.0.1:9090 (PARLOR_PRIVATE_ADDR)")
 	flags.StringVar(&o.Data, "data", o.Data, "the data `folder` (PARLOR_DATA)")
+	flags.StringVar(&o.Files, "files", o.Files, "the `folder` of files, if it is not in the data folder (PARLOR_FILES)")
+	flags.Int64Var(&o.FilesTotal, "files-total", o.FilesTotal, "`bytes` that all files together may have (PARLOR_FILES_TOTAL)")
 	flags.StringVar(&o.Backups, "backups", "", "`folder` in which the newest backup is looked for")
 	flags.StringVar(&o.Database, "database", o.Database, "`URL` of the Postgres server (DATABASE_URL)")
 	address := getenv("PARLOR_PUBLIC_URL")
@@ -92,6 +106,9 @@ func Run(args []string, getenv func(string) string, out io.Writer) int {
 	o.URL = u
 	if _, err := os.Stat("data"); o.Data == "" && err == nil {
 		o.Data = "data"
+	}
+	if o.Files == "" && o.Data != "" {
+		o.Files = app.FilesIn(o.Data)
 	}
 	fmt.Fprintf(out, "Looking at %s, for at least %s.\n\n", u, max(o.Idle, beatWithin))
 	count := make(map[Level]int)
@@ -139,6 +156,7 @@ func (d *doctor) outside() {
 func (d *doctor) machine() {
 	d.inside()
 	d.disk()
+	d.files()
 	d.backups()
 	d.database()
 }

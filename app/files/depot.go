@@ -54,7 +54,7 @@ type Depot struct {
 // Open makes the folder if there is none, and fails if nothing can be written
 // into it.
 func Open(dir string) (*Depot, error) {
-	d := &Depot{dir: dir, decoding: make(chan struct{}, 1)}
+	d := At(dir)
 	probe, err := d.temporary()
 	if err != nil {
 		return nil, fmt.Errorf("open the folder of files: %w", err)
@@ -62,6 +62,9 @@ func Open(dir string) (*Depot, error) {
 	discard(probe)
 	return d, nil
 }
+
+// At is a folder that is only looked at: it may be missing, or read-only.
+func At(dir string) *Depot { return &Depot{dir: dir, decoding: make(chan struct{}, 1)} }
 
 // Dir is the folder.
 func (d *Depot) Dir() string { return d.dir }

@@ -1,4 +1,4 @@
-package backup_test // on Linux, for the sake of mount
+package backup_test
 
 import (
 	"context"
@@ -63,7 +63,7 @@ func check(t *testing.T, what, folder string, want map[string]string) {
 	}
 }
 
-// mount makes the folder a mount point.
+// mount makes the folder a mount point, as Linux does it.
 func mount(t *testing.T, folder string) {
 	t.Helper()
 	if err := os.Mkdir(folder, 0o700); err != nil {
