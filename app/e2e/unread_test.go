@@ -36,6 +36,13 @@ func (v *person) stir() {
 	}
 }
 
+// reads gives a sign, and waits until the server knows what was read by it.
+func (v *person) reads() {
+	v.t.Helper()
+	v.stir()
+	v.until("the server knows what was read", `() => performance.getEntriesByType('resource').some(r => r.name.endsWith('/read'))`)
+}
+
 // hide has the page believe that nobody sees it, or that somebody does again.
 // Headless tabs are always visible.
 func (v *person) hide(hidden bool) {
@@ -139,7 +146,7 @@ func TestJumpToFirstUnread(t *testing.T) {
 	ann, bob := newClient(t, p, "Ann"), guest(t, p, "Bob")
 	ann.say("parlor", "the last one that Bob read")
 	bob.sees("the last one that Bob read")
-	bob.stir()
+	bob.reads()
 	bob.must(bob.page.Navigate("about:blank"))
 	for i := range 30 {
 		ann.say("parlor", fmt.Sprintf("message %02d", i))
