@@ -58,7 +58,11 @@ type Membership struct {
 	DraftTab string
 }
 
-// Unread is how many messages of a room with so many are new to the person.
+// Unread is how many messages of a room with so many are new to the person:
+// those of others behind the mark that are still there. It is a subtraction, so
+// that everybody is told the same of a message, and each page works it out; what
+// is the person's own is Known, and changes only when the person reads, or
+// speaks, or when something behind their mark is deleted.
 func (m Membership) Unread(said int64) int64 {
 	if !m.Marked {
 		return 0

@@ -1,0 +1,122 @@
+package e2e
+
+import (
+	"fmt"
+	"net/url"
+	"testing"
+	"time"
+
+	"github.com/go-rod/rod/lib/input"
+)
+
+// Two tabs, the room and the lobby: what somebody says themselves and what is
+// deleted never counts, whether anything is unread or not.
+func TestOwnAndDeletedMessagesAreNotNew(t *testing.T) {
+	t.Parallel()
+	p := start(t)
+	ann, bob := newClient(t, p, "Ann"), guest(t, p, "Bob")
+	ann.say("parlor", "before")
+	bob.sees("before")
+	bob.reads()
+	room := bob.page
+	lobby := bob.open("/")
+	bob.turnTo(room)
+	bob.hide(true)
+
+	both := func(want string) {
+		bob.t.Helper()
+		for _, page := range []struct {
+			what string
+			*person
+		}{{"room", bob}, {"lobby", &person{t: bob.t, p: bob.p, page: lobby}}} {
+			page.shows("the number in the "+page.what, number, want)
+		}
+	}
+	slip := ann.say("parlor", "a slip")
+	both("1")
+	_, err := bob.page.Eval(`() => fetch('/rooms/parlor/messages', {method: 'POST', headers: {Accept: 'application/json'},
+		body: new URLSearchParams({body: 'said by my program', nonce: '10000000-0000-4000-8000-000000000001'})})`)
+	bob.must(err)
+	bob.sees("said by my program")
+	ann.say("parlor", "@Bob what I meant")
+	both("2")
+	bob.shows("called", `() => document.querySelector('#hall-1 .calls').textContent`, "1")
+	bob.until("the title counts", `() => document.title === '(2) Parlor · Parlor'`)
+	ann.post(fmt.Sprintf("/rooms/parlor/messages/%d/delete", slip), url.Values{}).Body.Close()
+	both("1")
+	bob.until("the title counts", `() => document.title === '(1) Parlor · Parlor'`)
+
+	// Whoever comes back finds the line above what others said.
+	bob.hide(false)
+	bob.shows("the divider is above", mark, "@Bob what I meant")
+	bob.shows("it says", `() => document.querySelector('.said[data-new]').dataset.new`, "1 new")
+	bob.stir()
+	both("")
+	bob.shows("called", `() => document.querySelector('#hall-1 .calls').textContent`, "")
+	bob.until("the icon is plain", `() => !document.querySelector('link[rel=icon]').href.includes('favicon-new')`)
+}
+
+// Nothing is read without a sign of somebody since the page was opened, nor out
+// of sight of the end.
+func TestReadingTakesASignAndTheEnd(t *testing.T) {
+	t.Parallel()
+	p := start(t)
+	ann, bob := newClient(t, p, "Ann"), guest(t, p, "Bob")
+	ann.say("parlor", "before")
+	bob.sees("before")
+	bob.reads()
+	bob.must(bob.page.Navigate("about:blank"))
+	for i := range 40 {
+		ann.say("parlor", fmt.Sprint("message ", i))
+	}
+	bob.goTo("/rooms/parlor")
+	bob.sees("message 39")
+	bob.shows("nothing is read by opening the page", number, "40")
+	ann.say("parlor", "one more")
+	bob.sees("one more")
+	bob.shows("nor by what comes", number, "41")
+
+	_, err := bob.page.Eval(`() => { document.querySelector('#scroll').scrollTop = -1e6 }`)
+	bob.must(err)
+	bob.until("the end is out of sight", `() => !document.querySelector('.scroll.at-end')`)
+	told := `() => performance.getEntriesByType('resource').some(r => r.name.endsWith('/presence'))`
+	bob.stir()
+	bob.until("the sign was noticed", told)
+	ann.say("parlor", "below")
+	bob.shows("nor elsewhere in the room", number, "42")
+
+	bob.goTo("/rooms/parlor?before=20")
+	bob.until("the end of an older page is in sight", `() => document.querySelector('.scroll.at-end #log:not(.tail)')`)
+	bob.stir()
+	ann.say("parlor", "still below")
+	bob.shows("nor at the end of an older page", number, "43")
+
+	bob.goTo("/rooms/parlor")
+	bob.until("the end is in sight", `() => document.querySelector('.scroll.at-end')`)
+	bob.stir()
+	bob.shows("the number", number, "")
+}
+
+func TestHallShowsNumbersWithoutScript(t *testing.T) {
+	t.Parallel()
+	p := start(t)
+	ann := newClient(t, p, "Ann")
+	bob := without(t, p)
+	bob.write("input[name=nickname]", "Bob", false)
+	bob.mark()
+	bob.press(input.Enter)
+	bob.arrived("signed in")
+	bob.visit("/rooms/parlor")
+	bob.follow(`form[action$="/read"] button`)
+	ann.say("parlor", "one")
+	ann.say("parlor", "@Bob two")
+	const shown = `() => ['#hall-1 .unread', '#hall-1 .calls', '.hall .inbox .calls'].map(of => {
+		const el = document.querySelector(of); return getComputedStyle(el).display + getComputedStyle(el, '::before').content }).concat(document.querySelector('.hall').offsetLeft).join()`
+	const want = `block"2",block"@1",block"1",0`
+	for deadline := time.Now().Add(20 * time.Second); bob.eval(shown) != want; bob.visit("/rooms/parlor") { // lists are a second old
+		if time.Now().After(deadline) {
+			t.Fatalf("shown: %s", bob.eval(shown))
+		}
+	}
+	bob.picture("hall-without-script")
+}
