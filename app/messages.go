@@ -128,6 +128,7 @@ func (s *Server) say(w http.ResponseWriter, r *http.Request, room chat.Room, me 
 	}
 	text.Links = s.links(r, room, text)
 	found := said(chat.Message{Body: command.Text, Files: files})
+	found.Reply = parent != 0
 	for _, m := range text.Mentions {
 		if !m.Here {
 			found.People = append(found.People, m.PersonID)

@@ -148,7 +148,7 @@ func (s *Server) find(r *http.Request, q search.Query, page *views.SearchPage) e
 
 // said is what a message is found by.
 func said(m chat.Message) search.Said {
-	out := search.Said{Text: markup.Text(m.Body, m.MentionedNames())}
+	out := search.Said{Text: markup.Text(m.Body, m.MentionedNames()), Reply: m.Parent != nil}
 	for _, f := range m.Files {
 		out.Files = append(out.Files, f.Name)
 		out.Images = out.Images || strings.HasPrefix(f.Type, "image/")
@@ -157,7 +157,9 @@ func said(m chat.Message) search.Said {
 		out.Titles = append(out.Titles, p.Title)
 	}
 	for _, p := range m.Mentioned {
-		out.People = append(out.People, p.ID)
+		if strings.Contains(m.Body, chat.Mention(p.ID)) { // not only in what it quotes
+			out.People = append(out.People, p.ID)
+		}
 	}
 	return out
 }

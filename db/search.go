@@ -26,8 +26,8 @@ type Search struct {
 	// After is the earliest time, Before the first one that is too late; zero:
 	// whenever.
 	After, Before time.Time
-	// Has names what a message must have besides: mention, reply, reaction or
-	// pin. Anything else finds nothing.
+	// Has names what a message must have besides: reaction or pin. Anything else
+	// finds nothing.
 	Has []string
 	// Matches, if not nil, has the last word on what the index found.
 	Matches func(chat.Message) bool
@@ -67,8 +67,6 @@ const mayRead = `true`
 // hasSQL are the conditions for Search.Has. Each has an index of its own in the
 // order of time.
 var hasSQL = map[string]string{
-	"mention":  `m.mentioned is not null`,
-	"reply":    `m.parent_seq is not null`,
 	"reaction": `m.reactions > 0`,
 	"pin":      `m.pinned_at is not null`,
 }
@@ -173,14 +171,15 @@ func inStretches(want Search) (string, []any) {
 		limit ` + most, q.args
 }
 
-// back goes back in time over messages, for what nothing can be looked up for.
+// back goes back in time over messages: where nothing can be looked up, or where
+// little is to be gone over. The stretch is taken from one of a message's lexemes.
 func back(want Search) (string, []any) {
 	q := conditions(want)
 	if o := want.Older; o != (Moment{}) {
 		q.and(q.before(o))
 	}
-	if want.Terms != "" { // words that must not be there
-		q.and(`m.terms @@ ` + inStretch(q.arg(want.Terms), `m.said_at`) + `::tsquery`)
+	if terms := want.terms(); terms != "" {
+		q.and(`m.terms @@ replace(` + q.arg(terms) + `, ` + stretchMark + `, split_part((tsvector_to_array(m.terms))[1], ':', 1) || ':')::tsquery`)
 	}
 	return `select 0 as stretch, m.said_at, m.room_id, m.seq from messages m where ` + strings.Join(q.where, ` and `) +
 		latest + q.arg(want.Most+1), q.args
@@ -250,7 +249,7 @@ func (s *Store) search(ctx context.Context, want Search) (found Found, err error
 // are more.
 func (s *Store) moments(ctx context.Context, want Search) (moments []Moment, err error) {
 	find := back
-	if want.Wants || len(want.Authors) > 0 || len(want.Rooms) > 0 {
+	if (want.Wants || len(want.Authors) > 0 || len(want.Rooms) > 0) && !slices.Contains(want.Has, "pin") { // pins are few
 		find = inStretches
 	}
 	query, args := find(want)

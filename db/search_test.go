@@ -28,7 +28,10 @@ func (h *house) tell(room int64, by chat.Person, body string) int64 {
 
 // said is what a message is found by here.
 func said(m chat.Message) search.Said {
-	out := search.Said{Text: m.Body}
+	out := search.Said{Text: m.Body, Reply: m.Parent != nil}
+	for _, p := range m.Mentioned {
+		out.People = append(out.People, p.ID)
+	}
 	for _, f := range m.Files {
 		out.Files = append(out.Files, f.Name)
 		out.Images = out.Images || strings.HasPrefix(f.Type, "image/")
@@ -185,6 +188,7 @@ func TestSearchByWhatAMessageHas(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	h.DB.MustExec(`update messages set terms = null where seq <> $1`, root)
 	pinned, picture, paper := h.tell(1, zoe, "pinned"), h.tell(1, zoe, "picture"), h.tell(1, zoe, "paper")
 	h.DB.MustExec(`update messages set pinned_at = now(), reactions = 1 where seq = $1`, pinned)
 	for seq, kind := range map[int64]string{picture: "image/png", paper: "application/pdf"} {
@@ -195,7 +199,7 @@ func TestSearchByWhatAMessageHas(t *testing.T) {
 	h.noteTerms()
 	for typed, want := range map[string][]string{
 		"has:file": {"paper", "picture"}, "has:image": {"picture"}, "has:reply": {"answer"}, "has:pin": {"pinned"},
-		"has:reaction": {"pinned"}, "has:mention": {"calls " + chat.Mention(zoe.ID)}, "has:file paper": {"paper"}, "has:pin root": nil,
+		"has:reaction": {"pinned"}, "has:mention": {"calls " + chat.Mention(zoe.ID)}, "has:file paper": {"paper"}, "has:pin root": nil, "has:pin pinned": {"pinned"}, "has:pin -root": {"pinned"}, "has:reaction pin": {"pinned"},
 	} {
 		if got := h.results(wanted(typed)); !slices.Equal(got, want) {
 			t.Errorf("%s: %q, not %q", typed, got, want)

@@ -47,7 +47,8 @@ func termsOf(terms string, roomID, authorID int64) string {
 }
 
 // FindBy has messages found by the terms that a function makes of them. It is
-// set before anything changes; without it they wait for NoteTerms.
+// set before anything changes; what changes without it waits for a node that has
+// it to do NoteTerms.
 func (s *Store) FindBy(terms func(chat.Message) string) { s.terms = terms }
 
 var renewTermsSQL = `update messages m set terms = ` + inStretch(`$3`, `m.said_at`) + `::tsvector where m.room_id = $1 and m.seq = $2`

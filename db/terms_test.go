@@ -117,7 +117,8 @@ func TestAWrongClockLosesNothing(t *testing.T) {
 	said := h.fillStretches(zoe)
 	h.DB.MustExec(`update messages set said_at = said_at + interval '100 seconds' where seq % 97 = 0`)
 	h.DB.MustExec(`update messages set said_at = said_at - interval '300 seconds' where seq % 101 = 0`)
-	for _, typed := range []string{"common", "-absent"} {
+	h.DB.MustExec(`update messages set pinned_at = said_at`)
+	for _, typed := range []string{"common", "-absent", "common has:pin"} {
 		got := h.all(wanted(typed))
 		slices.Sort(got)
 		if len(slices.Compact(got)) != len(said) || len(got) != len(said) {
@@ -180,6 +181,16 @@ func TestAStretchBeginsWhenTheLatestIsFull(t *testing.T) {
 	}
 	if n := stretches(); n != 2 {
 		t.Errorf("%d stretches after two messages more", n)
+	}
+	// While a clock is behind, none begins before the latest.
+	fill(db.StretchSize+10, 2*db.StretchSize+10)
+	h.now = h.now.Add(-time.Hour)
+	if n := stretches(); n != 2 {
+		t.Errorf("%d stretches with the clock set back", n)
+	}
+	h.now = h.now.Add(time.Hour)
+	if n := stretches(); n != 3 {
+		t.Errorf("%d stretches when the second is full", n)
 	}
 }
 

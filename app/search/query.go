@@ -20,19 +20,20 @@ const (
 type Has string
 
 const (
-	HasLink Has = "link"
-	HasCode Has = "code"
+	HasLink    Has = "link"
+	HasCode    Has = "code"
+	HasFile    Has = "file"
+	HasImage   Has = "image"
+	HasMention Has = "mention"
+	HasReply   Has = "reply"
 
-	HasMention  Has = "mention"
-	HasFile     Has = "file"
-	HasImage    Has = "image"
-	HasReply    Has = "reply"
 	HasReaction Has = "reaction"
 	HasPin      Has = "pin"
 )
 
-// shown are those that what is said shows, so that Terms has them.
-var shown = []Has{HasLink, HasCode, HasFile, HasImage}
+// shown are those that what is said shows, so that Terms has them. The others
+// come later, and the database knows them.
+var shown = []Has{HasLink, HasCode, HasFile, HasImage, HasMention, HasReply}
 
 func (h Has) inTerms() bool { return slices.Contains(shown, h) }
 

@@ -295,11 +295,18 @@ func TestWhatComesWithAMessageIsFound(t *testing.T) {
 	}
 	for typed, want := range map[string]bool{
 		"quarter": true, "report_2026.pdf": true, `"plan quarterly"`: false, "纪要": true, "议要": false, "要": true, "plan 会议 gärtnern": true,
-		`"pdf 会议"`: false, "-report plan": false, "-ubersicht plan": false, "has:file": true, "has:image plan": true, "has:link plan": false, "has:code": false,
+		`"pdf 会议"`: false, "-report plan": false, "-ubersicht plan": false, "has:file": true, "has:image plan": true, "has:link plan": false, "has:code": false, "has:reply": false, "has:mention": false,
 	} {
 		if got := Parse(typed, now).Matches(m); got != want {
 			t.Errorf("%s: %v", typed, got)
 		}
+	}
+	if got := bare(Terms(Said{Text: "yes", People: []int64{7, 12}, Reply: true})); got != `'yes':1 '?mention' '?reply' '&7' '&12'` {
+		t.Error(got)
+	}
+	q := Parse("zoe -other", now)
+	if q.Mean(0, 7); bare(q.TSQuery()) != `('zoe':* | '&7') & !('other')` || q.Texts()[0] != "zoe" {
+		t.Error(q.TSQuery(), q.Texts())
 	}
 	if got := bare(Terms(Said{Text: "?file"})); got != `'file':1` {
 		t.Error(got)

@@ -38,9 +38,10 @@ type Said struct {
 	Files  []string // their names
 	Images bool     // one of the files is a picture
 	Titles []string // of the pages behind its links
-	// People are ids of those who are mentioned, and maybe of others: under them
-	// the text is found by a nickname that somebody took later (Query.Mean).
+	// People are ids of those who are mentioned, under which the text is found by
+	// a nickname that somebody took later (Query.Mean).
 	People []int64
+	Reply  bool // to another message
 }
 
 // all are the texts in which words are looked for. No phrase goes from one into
@@ -66,6 +67,10 @@ func (s Said) has(h Has) bool {
 		return len(s.Files) > 0
 	case HasImage:
 		return s.Images
+	case HasMention:
+		return len(s.People) > 0
+	case HasReply:
+		return s.Reply
 	}
 	return false
 }
@@ -75,7 +80,7 @@ func (s Said) has(h Has) bool {
 // without spaces (bigrams). The last character of such a run stands alone, so
 // that every character begins a lexeme and is found by its prefix.
 //
-// That it has a link, code, a file or a picture, and whom it mentions, is marked by lexemes that no
+// What it has besides words, and whom it mentions, is marked by lexemes that no
 // word is equal to: each begins with a character that words don't have. Package
 // db marks author and room in the same way.
 func Terms(s Said) string {

@@ -15,10 +15,9 @@ select row_number() over (order by said_at), said_at from (
     select said_at, row_number() over (order by said_at, room_id, seq) as i from messages) as m
 where i % 10000 = 0 group by said_at;
 
--- The program makes the new words soon (Store.NoteTerms), and adds what is known
--- now by then: names of files, titles of previews. That a message has files is
--- among them.
-drop index messages_with_files;
+-- The program makes the new words soon (Store.NoteTerms). Among them are names of
+-- files and titles of previews, and marks of what needed an index of its own.
+drop index messages_with_files, messages_with_mentions, messages_with_parent;
 alter table messages drop column terms; -- and the indexes on it
 alter table messages add terms tsvector;
 create index messages_terms on messages using gin (terms) with (fastupdate = on);
@@ -30,4 +29,6 @@ alter table messages add terms tsvector;
 create index messages_terms on messages using gin (terms) with (fastupdate = on);
 create index messages_without_terms on messages (room_id, seq) where terms is null and deleted_at is null;
 create index messages_with_files on messages (said_at, room_id, seq) where files > 0;
+create index messages_with_mentions on messages (said_at, room_id, seq) where mentioned is not null;
+create index messages_with_parent on messages (said_at, room_id, seq) where parent_seq is not null;
 drop table stretches;
