@@ -333,12 +333,14 @@ type ownReactions struct {
 	Emoji             []string
 }
 
-// showOwn tells a person's pages on this node of their reactions.
+// showOwn tells a person's pages on this node of their reactions. A page that
+// is opened later asks.
 func (m *members) showOwn(own ownReactions) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.open[own.Person] != nil {
 		m.s.hub.Put(personBoard(own.Person), "own", same(own.signals()))
+		m.s.hub.Drop(personBoard(own.Person), "own")
 	}
 }
 

@@ -86,12 +86,13 @@ func personPiece(room chat.Room, person chat.Person) live.Piece {
 	return live.Piece{Key: fmt.Sprintf("p-%d", person.ID), Rev: room.Rev, Changed: same(frame)}
 }
 
-// aboutPiece is the room's name and topic.
+// aboutPiece is the room's name and topic, and its name above a thread.
 func (s *Server) aboutPiece(room chat.Room) live.Piece {
 	p := live.Piece{Key: "about", Rev: room.AboutRev}
 	title := sse.Elements(":root:not(:has(> .in-thread)) title", datastar.ElementPatchModeInner, templ.EscapeString(views.RoomTitle(room)))
 	for _, l := range i18n.Langs {
 		frame := sse.Elements("", datastar.ElementPatchModeOuter, s.html(views.About(l, room)))
+		frame = append(frame, sse.Elements(".in-thread .topic a", datastar.ElementPatchModeInner, templ.EscapeString(i18n.ThreadIn.In(l, room.Name)))...)
 		p.Changed = append(p.Changed, append(frame, title...))
 	}
 	return p

@@ -107,6 +107,7 @@ func TestAThreadTellsWhatARoomTells(t *testing.T) {
 	bob.stir()
 	maker.post("/rooms/garden", url.Values{"name": {"Orchard"}}).Body.Close()
 	bob.until("the title follows the room's name", `() => document.title === '(2) Thread · Orchard · Parlor'`)
+	bob.until("and the head", `() => document.querySelector('.in-thread .topic a').innerText === 'in Orchard'`)
 	if bob.number(`() => performance.getEntriesByType('resource').some(e => e.name.endsWith('/read')) ? 1 : 0`) == 1 {
 		t.Error("what is said in the room counts as read")
 	}

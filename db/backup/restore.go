@@ -192,6 +192,9 @@ do $$ begin
 	if exists (select from information_schema.columns where table_name = 'memberships' and column_name = 'draft_tab') then
 		update public.memberships set draft_tab = '' where draft_tab <> '';
 	end if;
+	if to_regclass('public.thread_drafts') is not null then
+		update public.thread_drafts set draft_tab = '' where draft_tab <> '';
+	end if;
 end $$;
 commit;
 `
