@@ -2,7 +2,6 @@ package i18n
 
 // Reactions, and people who are called.
 var (
-	Reactions   = text("Reactions", "回应")
 	React       = text("React", "添加表情")
 	WhoReacted  = text("Who reacted", "谁回应了")
 	Yours       = text("yours", "有你")

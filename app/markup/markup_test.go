@@ -25,8 +25,8 @@ func to(address, label string) string {
 func link(s string) string { return to(s, s) }
 
 const (
-	open = `<input type="checkbox" disabled=""> `
-	done = `<input type="checkbox" disabled="" checked=""> `
+	open = `<label><input type="checkbox" disabled=""> `
+	done = `<label><input type="checkbox" disabled="" checked=""> `
 	zhan = `<span class="mention" data-mention="42">@<bdi data-name="42">张三</bdi></span>`
 )
 
@@ -57,7 +57,7 @@ func TestHTML(t *testing.T) {
 		"- a\n- b\n  1. c\n  2. d":        "<ul><li>a</li><li>b<ol><li>c</li><li>d</li></ol></li></ul>",
 		"- a\n\n- b":                      "<ul><li><p>a</p></li><li><p>b</p></li></ul>",
 		"3. a\n4. b":                      `<ol start="3"><li>a</li><li>b</li></ol>`,
-		"- [ ] a\n- [x] *b*\n- [y] c":     `<ul><li class="task">` + open + `a</li><li class="task">` + done + `<em>b</em></li><li>[y] c</li></ul>`,
+		"- [ ] a\n- [x] *b*\n- [y] c":     `<ul><li class="task">` + open + `a</label></li><li class="task">` + done + `<em>b</em></label></li><li>[y] c</li></ul>`,
 		"[x] a":                           "<p>[x] a</p>",
 		"> a\nb\n>\n> c":                  "<blockquote><p>a<br>b</p><p>c</p></blockquote>",
 		"a\n\n***":                        "<p>a</p><hr>",
@@ -215,7 +215,7 @@ var attributes = map[string]string{
 	"p": `|class=(source|big-emoji)`, "br": ``, "strong": ``, "em": ``, "del": ``, "pre": ``, "code": ``, "blockquote": ``, "ul": ``, "hr": ``,
 	"ol": `|start=\d{1,9}`, "li": `|class=task`, "h3": ``, "h4": ``, "h5": ``, "table": ``, "thead": ``, "tbody": ``, "tr": ``,
 	"th": `|class=(center|end)`, "td": `|class=(center|end)`, "div": `class=table tabindex=0`,
-	"bdi": `data-name=\d+`, "span": `class=(kw|ty|fn|st|nu|co|at|in|de)|class=mention data-mention=(here|\d+)`,
+	"label": ``, "bdi": `data-name=\d+`, "span": `class=(kw|ty|fn|st|nu|co|at|in|de)|class=mention data-mention=(here|\d+)`,
 	"input": `type=checkbox disabled=( checked=)?`,
 	"a":     `href=(https?://[^/ ]|mailto:)[^ ]* rel=noopener noreferrer nofollow target=_blank`,
 }

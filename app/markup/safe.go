@@ -15,6 +15,7 @@ var policy = func() *bluemonday.Policy {
 	p.AllowElements("br", "strong", "em", "del", "pre", "code", "blockquote", "ul", "ol", "li", "hr",
 		"h3", "h4", "h5", "table", "thead", "tbody", "tr", "th", "td", "p")
 	p.AllowElements("a", "span", "div", "input")
+	p.AllowNoAttrs().OnElements("label")
 	p.AllowAttrs("class").Matching(exactly("source|big-emoji")).OnElements("p")
 	p.AllowAttrs("class").Matching(exactly("kw|ty|fn|st|nu|co|at|in|de")).OnElements("span")
 	p.AllowAttrs("class").Matching(exactly("table")).OnElements("div")

@@ -85,12 +85,27 @@ func (w *writer) element(name, attributes string, n ast.Node) {
 	w.WriteString("</" + name + ">")
 }
 
+// line writes a paragraph's text. That of a task says what its box is for.
+func (w *writer) line(n ast.Node) {
+	if isTask(n) {
+		w.element("label", "", n)
+	} else {
+		w.children(n)
+	}
+}
+
+func isTask(n ast.Node) bool {
+	return n.FirstChild() != nil && n.FirstChild().Kind() == extast.KindTaskCheckBox
+}
+
 func (w *writer) node(n ast.Node) {
 	switch n := n.(type) {
 	case *ast.Paragraph:
-		w.element("p", "", n)
+		w.WriteString("<p>")
+		w.line(n)
+		w.WriteString("</p>")
 	case *ast.TextBlock: // the text of an item in a tight list
-		w.children(n)
+		w.line(n)
 	case *ast.Heading: // under those of the page
 		w.element("h"+strconv.Itoa(min(n.Level+2, 5)), "", n)
 	case *ast.Blockquote:
@@ -99,7 +114,7 @@ func (w *writer) node(n ast.Node) {
 		w.list(n)
 	case *ast.ListItem:
 		class := ""
-		if first := n.FirstChild(); first != nil && first.FirstChild() != nil && first.FirstChild().Kind() == extast.KindTaskCheckBox {
+		if first := n.FirstChild(); first != nil && isTask(first) {
 			class = ` class="task"`
 		}
 		w.element("li", class, n)
