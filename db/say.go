@@ -156,7 +156,7 @@ func (s *Store) commitSays(roomID int64) {
 	}
 }
 
-// The function say is in migration 00005: one statement, so one trip to the
+// The function say is in migration 00013: one statement, so one trip to the
 // server, and its own transaction.
 const saySQL = `
 	select at_seq, at_rev, reused from say($1, $2, $3, $4, $5, $6, $7, $8, $9, (
