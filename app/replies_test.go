@@ -208,12 +208,12 @@ func TestThreadShowsAMessageWithItsReplies(t *testing.T) {
 	if a := ann.post("/rooms/parlor/messages", "body", "from the thread", "nonce", uuid.NewString(), "thread", "1"); a.code != 303 || a.header.Get("Location") != path+"#m-5" {
 		t.Errorf("%d to %q", a.code, a.header.Get("Location"))
 	}
-	event := live.until("from the thread")
+	event := live.until("from the thread<")
 	if !strings.Contains(event, "selector #log:is(.tail, .of-1):not(:has(> #m-5))\n") || !strings.Contains(event, `data-quote="1"`) {
 		t.Errorf("the new reply came as %s", event)
 	}
 	ann.post("/rooms/parlor/messages", "body", "chosen", "nonce", uuid.NewString(), "thread", "1", "parent", fmt.Sprint(first))
-	if event := live.until("chosen"); !strings.Contains(event, `data-quote="3"`) {
+	if event := live.until("chosen<"); !strings.Contains(event, `data-quote="3"`) {
 		t.Errorf("came as %s", event)
 	}
 	contains(t, ann.get("/rooms/parlor"), 200, "4 replies")

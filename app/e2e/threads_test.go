@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/go-rod/rod/lib/input"
-	"github.com/go-rod/rod/lib/proto"
 )
 
 // execute changes the program's database behind its back.
@@ -114,7 +113,13 @@ func TestAThreadTellsWhatARoomTells(t *testing.T) {
 
 	// Who types.
 	ann.fill("#message", "I am writ")
-	bob.until("Bob sees Ann typing", `() => document.querySelector('#typing')?.checkVisibility() && document.querySelector('#typing b')?.innerText === 'Ann'`)
+	const typing = `() => document.querySelector('#typing')?.checkVisibility() && document.querySelector('#typing b')?.innerText === 'Ann' ? 1 : 0`
+	for deadline := time.Now().Add(patience); bob.number(typing) == 0; { // only now and then it is told
+		if time.Now().After(deadline) {
+			t.Fatal("Bob does not see that Ann types")
+		}
+		ann.must(ann.page.InsertText("."))
+	}
 	ann.press(input.Enter)
 
 	// The arrow up opens one's last words of the thread.
@@ -162,16 +167,17 @@ func TestAReactionIsSentAgainAndMeansTheSame(t *testing.T) {
 	bob.tool("hello", "/react")
 	bob.click(`dialog.picker .quick button[value="🎉"]`)
 	ann.reactions(1, "🎉 1: Bob")
-	_, err := ann.page.Eval(lose, "/reactions", 2)
+	_, err := ann.page.Eval(lose, "/reactions", 1)
 	ann.must(err)
 	ann.click(`#m-1 .reactions button[value="🎉"]`)
-	ann.until("the answer was lost twice", `() => window.lost === 2`)
-	ann.until("and asked for again", `() => performance.getEntriesByType('resource').filter(e => e.name.includes('/reactions')).length >= 3`)
+	ann.until("the answer was lost", `() => window.lost === 1`)
+	ann.until("and asked for again", `() => performance.getEntriesByType('resource').filter(e => e.name.includes('/reactions')).length >= 2`)
 	for _, v := range []*person{ann, bob} {
-		v.reactions(1, "🎉 2: Bob, Ann"+map[bool]string{true: ", yours", false: ", yours"}[v == ann])
+		v.reactions(1, "🎉 2: Bob, Ann, yours")
 	}
 	// A double click is one wish.
-	ann.must(ann.find(`#m-1 .reactions button[value="🎉"]`).Click(proto.InputMouseButtonLeft, 2))
+	_, err = ann.page.Eval(`() => { const chip = document.querySelector('#m-1 .reactions button[value="🎉"]'); chip.click(); chip.click() }`)
+	ann.must(err)
 	ann.reactions(1, "🎉 1: Bob")
 	bob.reactions(1, "🎉 1: Bob, yours")
 	ann.say("after it")
@@ -244,9 +250,9 @@ func TestWhatWasRefusedIsDiscarded(t *testing.T) {
 	ann.press(input.Enter)
 	ann.until("it is gone", outboxEmpty)
 	ann.hasFocus("#message")
+	ann.promised("the server keeps nothing", `async () => !(await (await fetch('/rooms/parlor')).text()).includes('/nope')`)
 	ann.say("afterwards")
 	bob.sees("afterwards")
-	ann.promised("the server keeps nothing", `async () => !(await (await fetch('/rooms/parlor')).text()).includes('/nope')`)
 	ann.reload()
 	ann.shows("the composer after a reload", composed, "")
 	ann.until("and the outbox", outboxEmpty)
