@@ -55,7 +55,7 @@ func TestMarkdownIsShownAndEditedAsTyped(t *testing.T) {
 	ann.say("parlor", typed)
 	page := ann.get("/rooms/parlor").body
 	for _, want := range []string{
-		"<h3><em>Plan</em> 🎉</h3>", `<li class="task"><input type="checkbox" disabled="" checked=""> <code>go &lt;vet&gt;</code></li>`,
+		"<h3><em>Plan</em> 🎉</h3>", `<li class="task"><label><input type="checkbox" disabled="" checked=""> <code>go &lt;vet&gt;</code></label></li>`,
 		`<span class="nu">1</span>`, "&lt;b data-on:click=&#34;x&#34;&gt;raw&lt;/b&gt; &amp;amp;",
 	} {
 		if !strings.Contains(page, want) {

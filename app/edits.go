@@ -264,6 +264,9 @@ func (s *Server) postMessageDelete(w http.ResponseWriter, r *http.Request) error
 	}
 	s.files.clear()
 	s.changed(w, r, room, seq, rev)
+	if rev == 0 { // it was deleted before
+		return nil
+	}
 	behind, err := s.store.Behind(r.Context(), room.ID, seq)
 	if err != nil {
 		s.log.Warn("to whom a deleted message was new will find out a little later", "err", err)

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
-	"strings"
 	"sync"
 
 	"github.com/a-h/templ"
@@ -12,6 +11,7 @@ import (
 	"parlor/app/chat"
 	"parlor/app/pieces"
 	"parlor/db"
+	"parlor/static"
 	"parlor/views"
 )
 
@@ -146,7 +146,7 @@ func (s *Server) serveNewest(w http.ResponseWriter, r *http.Request, k *keptRoom
 	}
 	buffer := buffers.Get().(*[]byte)
 	defer buffers.Put(buffer)
-	if acceptsGzip(r) {
+	if static.Accepts(r, "gzip") {
 		h["Content-Encoding"] = gzipped
 		*buffer = page.AppendGzip((*buffer)[:0], textsOf(v))
 	} else {
@@ -154,23 +154,4 @@ func (s *Server) serveNewest(w http.ResponseWriter, r *http.Request, k *keptRoom
 	}
 	h["Content-Length"] = []string{strconv.Itoa(len(*buffer))}
 	_, _ = w.Write(*buffer) // whoever went away needs no answer
-}
-
-// acceptsGzip reads Accept-Encoding (RFC 9110, 12.5.3). Whoever says nothing
-// gets the page as it is.
-func acceptsGzip(r *http.Request) bool {
-	for _, line := range r.Header["Accept-Encoding"] {
-		for part := range strings.SplitSeq(line, ",") {
-			name, quality, weighted := strings.Cut(part, ";")
-			if name = strings.TrimSpace(name); !strings.EqualFold(name, "gzip") {
-				continue
-			}
-			if !weighted {
-				return true
-			}
-			q, err := strconv.ParseFloat(strings.TrimPrefix(strings.TrimSpace(quality), "q="), 64)
-			return err == nil && q > 0
-		}
-	}
-	return false
 }

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/a-h/templ"
 	"github.com/starfederation/datastar-go/datastar"
@@ -89,11 +90,15 @@ func personPiece(room chat.Room, person chat.Person) live.Piece {
 // aboutPiece is the room's name and topic, and its name above a thread.
 func (s *Server) aboutPiece(room chat.Room) live.Piece {
 	p := live.Piece{Key: "about", Rev: room.AboutRev}
-	title := sse.Elements(":root:not(:has(> .in-thread)) title", datastar.ElementPatchModeInner, templ.EscapeString(views.RoomTitle(room)))
+	text := func(selector, text string) []byte {
+		return sse.Elements(selector, datastar.ElementPatchModeInner, templ.EscapeString(text))
+	}
 	for _, l := range i18n.Langs {
-		frame := sse.Elements("", datastar.ElementPatchModeOuter, s.html(views.About(l, room)))
-		frame = append(frame, sse.Elements(".in-thread .topic a", datastar.ElementPatchModeInner, templ.EscapeString(i18n.ThreadIn.In(l, room.Name)))...)
-		p.Changed = append(p.Changed, append(frame, title...))
+		p.Changed = append(p.Changed, slices.Concat(
+			sse.Elements("", datastar.ElementPatchModeOuter, s.html(views.About(l, room))),
+			text(":root:not(:has(> .in-thread)) title", views.RoomTitle(room)),
+			text(":root:has(> .in-thread) title", views.ThreadTitle(l, room)),
+			text(".in-thread .topic a", i18n.ThreadIn.In(l, room.Name))))
 	}
 	return p
 }

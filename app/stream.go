@@ -21,6 +21,7 @@ import (
 	"parlor/app/live"
 	"parlor/app/sse"
 	"parlor/db"
+	"parlor/static"
 	"parlor/views"
 )
 
@@ -241,7 +242,7 @@ func (s *Server) newStream(r *http.Request) (*openStream, error) {
 	if err := datastar.ReadSignals(r, &signals); err != nil || len(signals.Tab) > longestName {
 		return nil, chat.Refuse(chat.Malformed, chat.FormMalformed)
 	}
-	packed := acceptsGzip(r)
+	packed := static.Accepts(r, "gzip")
 	open := &openStream{
 		sub: live.NewSubscriber(int(s.lang(r)), packed, s.cfg.StreamBytes), packed: packed,
 		tab: signals.Tab, opens: signals.Opens,

@@ -197,10 +197,14 @@ func (s *Store) Search(ctx context.Context, want Search) (Found, error) {
 	case <-time.After(searchFor):
 		return found, chat.Refuse(chat.TooMany, chat.SearchBusy)
 	}
+	asked := ctx
+	ctx, cancel := context.WithTimeout(asked, searchFor)
+	defer cancel()
 	err := again(ctx, func() (err error) {
 		found, err = s.search(ctx, want)
 		var pqErr *pq.Error
-		if errors.As(err, &pqErr) && pqErr.Code == "57014" && ctx.Err() == nil { // it took longer than it may
+		tooLong := errors.As(err, &pqErr) && pqErr.Code == "57014" || errors.Is(err, context.DeadlineExceeded)
+		if tooLong && asked.Err() == nil {
 			return chat.Refuse(chat.Invalid, chat.SearchTooBroad)
 		}
 		return err
@@ -256,7 +260,7 @@ func (s *Store) moments(ctx context.Context, want Search) (moments []Moment, err
 	return moments, s.searching.SelectContext(ctx, &moments, query, args...)
 }
 
-var hitsSQL = `select hit.*, r.slug, r.name from (` + selectMessages + `
+var hitsSQL = `select hit.*, r.slug, r.name, r.previews as with_previews from (` + selectMessages + `
 		join unnest($1::bigint[], $2::bigint[]) as found(room_id, seq) on m.room_id = found.room_id and m.seq = found.seq
 		where m.deleted_at is null and ` + mayRead + `) as hit
 	join rooms r on r.id = hit.room_id`
@@ -272,8 +276,9 @@ func (s *Store) readHits(ctx context.Context, moments []Moment) ([]Hit, error) {
 	}
 	var rows []struct {
 		messageRow
-		Slug string `db:"slug"`
-		Name string `db:"name"`
+		Slug         string `db:"slug"`
+		Name         string `db:"name"`
+		WithPreviews bool   `db:"with_previews"`
 	}
 	if err := s.hits.SelectContext(ctx, &rows, pq.Array(rooms), pq.Array(seqs)); err != nil {
 		return nil, err
@@ -290,6 +295,9 @@ func (s *Store) readHits(ctx context.Context, moments []Moment) ([]Hit, error) {
 	for _, at := range moments {
 		i := slices.IndexFunc(messages, func(m chat.Message) bool { return m.RoomID == at.RoomID && m.Seq == at.Seq })
 		if i >= 0 { // else it was deleted in this moment
+			if !rows[i].WithPreviews { // nobody sees them
+				messages[i].Previews = nil
+			}
 			hits = append(hits, Hit{Room: chat.Room{ID: rows[i].RoomID, Slug: rows[i].Slug, Name: rows[i].Name}, Message: messages[i], at: at})
 		}
 	}

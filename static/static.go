@@ -23,6 +23,7 @@ import (
 	"net/http"
 	"os"
 	"path"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -197,11 +198,11 @@ func Handler(dev string, missing http.Handler) http.Handler {
 		h.Set("Content-Type", f.contentType)
 		h.Set("Vary", "Accept-Encoding")
 		body := f.body
-		switch accepted := r.Header.Get("Accept-Encoding"); {
-		case dev == "" && strings.Contains(accepted, "br"):
+		switch {
+		case dev == "" && Accepts(r, "br"):
 			h.Set("Content-Encoding", "br")
 			body = f.brotli()
-		case strings.Contains(accepted, "gzip"):
+		case Accepts(r, "gzip"):
 			h.Set("Content-Encoding", "gzip")
 			body = f.gzip
 		}
@@ -210,6 +211,26 @@ func Handler(dev string, missing http.Handler) http.Handler {
 			_, _ = w.Write(body) // the browser went away: nothing to do
 		}
 	})
+}
+
+// Accepts tells whether an answer to a request may come in a coding, as the
+// request's Accept-Encoding says (RFC 9110, 12.5.3). Whoever says nothing gets
+// things as they are.
+func Accepts(r *http.Request, coding string) bool {
+	for _, line := range r.Header["Accept-Encoding"] {
+		for part := range strings.SplitSeq(line, ",") {
+			name, quality, weighted := strings.Cut(part, ";")
+			if name = strings.TrimSpace(name); !strings.EqualFold(name, coding) {
+				continue
+			}
+			if !weighted {
+				return true
+			}
+			q, err := strconv.ParseFloat(strings.TrimPrefix(strings.TrimSpace(quality), "q="), 64)
+			return err == nil && q > 0
+		}
+	}
+	return false
 }
 
 // split takes "parlor.3f9a….css" apart into "parlor.css" and the hash.

@@ -272,8 +272,8 @@ func completions(r chat.Room) templ.Component {
 
 // completing makes a text field one whose words can be completed: a : and two
 // letters (or one that is not ASCII), or an @, at the caret. The keys below
-// mean something only while the list is open and for the very word that is
-// typed; while an input method composes they are its own.
+// mean something only while the list is open and, but for Escape, for the very
+// word that is typed; while an input method composes they are its own.
 //
 // Events are captured, so the keys are taken before anybody else sees them,
 // and the field's own attributes for the same events stay free for others.
@@ -290,11 +290,12 @@ func completing() templ.Attributes {
 		"data-on:compositionend__capture": strings.Replace(find, "evt.isComposing", "false", 1),
 		"data-on:blur__capture":           `$_word = ''`,
 		"data-on:mousedown__capture":      `$_word = ''`,
-		"data-on:keydown__capture": `$_picks && $_listed === $_word && !evt.isComposing && evt.keyCode !== 229 && !evt.shiftKey && (` +
+		"data-on:keydown__capture": `$_picks && $_word && !evt.isComposing && evt.keyCode !== 229 && !evt.shiftKey && (` +
+			`evt.key === 'Escape' ? ($_word = '', true) : ` +
+			`$_listed !== $_word ? false : ` +
 			`/^(ArrowL|ArrowR|Home|End|Page)/.test(evt.key) ? ($_word = '', false) : ` + // the caret leaves the word
 			`evt.key === 'ArrowDown' ? ($_pick = ($_pick + 1) % $_picks, true) : ` +
 			`evt.key === 'ArrowUp' ? ($_pick = ($_pick + $_picks - 1) % $_picks, true) : ` +
-			`evt.key === 'Escape' ? ($_word = '', true) : ` +
 			`(evt.key === 'Enter' || evt.key === 'Tab') && (document.getElementById('completion-' + $_pick).click(), true)` +
 			`) && (evt.preventDefault(), evt.stopPropagation())`,
 	}

@@ -126,7 +126,7 @@ func MessageMenu(p Page, m chat.Message, items []MenuItem) templ.Component {
 
 // alongMenu lets the arrows go from item to item, and round.
 const alongMenu = `const step = (evt.key === 'ArrowDown') - (evt.key === 'ArrowUp'), items = [...el.querySelectorAll('a, button')];
-	step && (evt.preventDefault(), items.at((items.indexOf(document.activeElement) + step) % items.length).focus())`
+	step && (evt.preventDefault(), items.at((Math.max(items.indexOf(document.activeElement), step > 0 ? -1 : 0) + step) % items.length).focus())`
 
 // MessageMenuPage is MessageMenu without script.
 func MessageMenuPage(p Page, r chat.Room, m chat.Message, items []MenuItem) templ.Component {

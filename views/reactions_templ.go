@@ -282,14 +282,14 @@ func OwnSignal(roomID, seq int64) string { return "_own" + id(roomID) + "_" + id
 
 // askOwn asks for it, once per page; when a message becomes crowded not all
 // pages at once.
-const askOwn = `+document.querySelector('[data-me]').dataset.me && setTimeout(() => el.isConnected && @get(el.action, ` + quietly + `), Math.random() * 1000)`
+const askOwn = `$_myID && setTimeout(() => el.isConnected && @get(el.action, ` + quietly + `), Math.random() * 1000)`
 
 // react sends a reaction from the log, for all messages in one place. It says
 // what is wanted, that is the other of what the reader sees; so it is sent again
 // when the answer is lost, until the reader wants something else of that emoji.
 const react = `if (!evt.target.matches('.reactions')) return;
 	evt.preventDefault();
-	const chip = evt.submitter, mine = chip.matches('.given, [data-people~="' + document.querySelector('[data-me]').dataset.me + '"]');
+	const chip = evt.submitter, mine = chip.matches('.given, [data-people~="' + $_myID + '"]');
 	@post(evt.target.action + '?emoji=' + encodeURIComponent(chip.value), {payload: {want: mine ? 'take' : 'give'}, ` + untilAnswered + `).catch(() => {})`
 
 // untilAnswered are the options of what may be done twice.

@@ -819,7 +819,7 @@ func ThreadPage(p RoomPage, t Thread) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = About(p.Lang, t.Room).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = roomHeader(p.Lang, t.Room).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -1195,7 +1195,7 @@ func ThreadPage(p RoomPage, t Thread) templ.Component {
 			}
 			return nil
 		})
-		templ_7745c5c3_Err = livePage(p.Page, i18n.Thread.In(p.Lang)+" · "+RoomTitle(t.Room), "house in-room in-thread").Render(templ.WithChildren(ctx, templ_7745c5c3_Var33), templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = livePage(p.Page, ThreadTitle(p.Lang, t.Room), "house in-room in-thread").Render(templ.WithChildren(ctx, templ_7745c5c3_Var33), templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

@@ -41,7 +41,8 @@ func CallSignals(l i18n.Lang, c chat.Call) map[string]any {
 // mySignals are what the expressions below begin with. They stand before
 // everything that uses them. Every room that is listed has a place, since to
 // read one that is missing makes it, and has all that read any read it again.
-// The person's part of the room of the page is JSON already.
+// The person's part of the room of the page is JSON already. Who has no name has
+// the id 0.
 func mySignals(p Page, rooms []LobbyRoom, roomID int64) string {
 	var me strings.Builder
 	for _, r := range rooms {
@@ -56,7 +57,7 @@ func mySignals(p Page, rooms []LobbyRoom, roomID int64) string {
 		}
 		fmt.Fprintf(&me, `"r%d":%s`, roomID, mine)
 	}
-	return `{"_me":{` + strings.TrimSuffix(me.String(), ",") + `},"_calls":0,"_call":{"key":""}}`
+	return `{"_me":{` + strings.TrimSuffix(me.String(), ",") + `},"_myID":` + p.MyID() + `,"_calls":0,"_call":{"key":""}}`
 }
 
 // unreadText is the number beside a room in a list: how many of its messages
@@ -138,8 +139,8 @@ func hiddenRooms(rooms []LobbyRoom) (hidden []LobbyRoom) {
 	return hidden
 }
 
-// quietPost is how a page tells what nobody waits for.
-const quietPost = `retry: 'never', retryMaxCount: 0}).catch(() => {})`
+// quietEnd is how a request ends that nobody waits for: it is not sent again.
+const quietEnd = `retry: 'never', retryMaxCount: 0}).catch(() => {})`
 
 // The expressions of a room's page. In them m is the reader's part of the room
 // ($_me.r7), and:
@@ -165,9 +166,9 @@ const onSign = `$_sign && @peek(() => {
 	const now = Date.now();
 	now - $_signed > 300000 && $_signed && $_arrive++;
 	$_signed = now;
-	now - $_told > 60000 && ($_told = now, @post('/presence', {payload: {}, ` + quietPost + `);
+	now - $_told > 60000 && ($_told = now, @post('/presence', {payload: {}, ` + quietEnd + `);
 	document.hidden || !el.dataset.read || !$_atEnd || !$_tail || $_held || !$_online || $_shown == $cursor ||
-		($_shown = $cursor, @post(el.dataset.read, {payload: {cursor: $cursor, turn: $_turn}, ` + quietPost + `) })`
+		($_shown = $cursor, @post(el.dataset.read, {payload: {cursor: $cursor, turn: $_turn}, ` + quietEnd + `) })`
 
 // onArrive fixes the divider, and asks what happened meanwhile if anything did.
 // The page to which the catch-up line leads has divider and number in its
@@ -178,7 +179,7 @@ const onArrive = `$_arrive; @peek(() => {
 	const from = new URLSearchParams($_arrive ? '' : location.search), number = $_new || +from.get('new');
 	$_mark = $_new ? $m.s : number ? +from.get('after') : -1;
 	document.querySelector('#catch-up > span').textContent = el.dataset.new.replace('%d', number);
-	$_new && @get(el.dataset.since, {filterSignals: {include: /^$/}, requestCancellation: 'disabled', ` + quietPost + ` })`
+	$_new && @get(el.dataset.since, {filterSignals: {include: /^$/}, requestCancellation: 'disabled', ` + quietEnd + ` })`
 
 // onSetBack shows the divider where somebody set the mark back to, in any tab.
 const onSetBack = `const turn = $m.t ?? 0, mark = $m.s, from = $m.o; @peek(() => {
@@ -221,7 +222,7 @@ const ring = `const audio = new AudioContext(), tone = audio.createOscillator(),
 // not stored yet stays the draft.
 const saveDraft = `const text = document.getElementById('message');
 	text && text.value !== $_draft.body && (text.value || !document.querySelector('#outbox > :not(.sent)')) &&
-		@post(el.dataset.draft, {payload: {body: text.value, tab: $tab, n: ++$_n}, ` + quietPost
+		@post(el.dataset.draft, {payload: {body: text.value, tab: $tab, n: ++$_n}, ` + quietEnd
 
 // onDraft takes over what was typed on another device, where nothing else was
 // typed here. What the server has the tab need not remember. A draft of no tab

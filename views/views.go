@@ -271,7 +271,7 @@ const (
 
 // quietGet asks for what nobody waits for; address is an expression.
 func quietGet(address string) string {
-	return "@get(" + address + ", {filterSignals: {include: /^$/}, " + quietPost
+	return "@get(" + address + ", {filterSignals: {include: /^$/}, " + quietEnd
 }
 
 // overThePage shows what a link leads to over the page.

@@ -34,7 +34,7 @@ var (
 	tailSelector    = regexp.MustCompile(`^#log(?:\.tail|:is\(\.tail, \.of-\d+\))(:not\(:has\(> #m-(\d+)\)\))?$`)
 	nameSelector    = regexp.MustCompile(`^\[data-name="(\d+)"\]$`)
 	quoteSelector   = regexp.MustCompile(`^\[data-quote="(\d+)"\]$`)
-	sealSelector    = regexp.MustCompile(`^#log \[data-author="\d+"\] > \.seal$`) // not checked
+	sealSelector    = regexp.MustCompile(`^:is\(#log, #dialogs\) \[data-author="\d+"\] > \.seal$`) // not checked
 	messageSelector = regexp.MustCompile(`^#m-\d+$`)
 )
 

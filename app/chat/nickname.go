@@ -74,7 +74,8 @@ var reserved = append([]string{"me", "我"}, HereNames...)
 // Reserved tells whether the nickname, with or without @, is a word that means
 // somebody else. It can't be taken; whoever has it keeps it.
 func (n Nickname) Reserved() bool {
-	return slices.Contains(reserved, strings.NewReplacer("@", "", " ", "").Replace(n.Folded))
+	looks := strings.ReplaceAll(n.Skeleton, "@", "")
+	return slices.ContainsFunc(reserved, func(word string) bool { return skeleton(word) == looks })
 }
 
 // Suggestions are about twenty nicknames like this one, the nicest first,

@@ -23,7 +23,7 @@ type filesKnown struct {
 const filesSQL = `
 	(select digest from files where kept order by id desc limit 100)
 	union (select f.digest
-	from (select floor(random() * (select max(id) from files)) as id from generate_series(1, 100)) as chance,
+	from (select floor(random() * (select max(id) from files))::bigint as id from generate_series(1, 100)) as chance,
 	lateral (select digest from files where id > chance.id and kept order by id limit 1) as f)`
 
 // files looks at the folder of the files that people send.

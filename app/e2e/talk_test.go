@@ -119,7 +119,7 @@ func TestReplyByKeyboardSurvivesAReload(t *testing.T) {
 	bob.say("/nonsense")
 	bob.until("it failed", `() => document.querySelector('#outbox .pending.failed')?.innerText.includes('/help')`)
 	bob.picture("command-unknown")
-	_, err = bob.page.Eval(`() => [...document.querySelectorAll('#outbox .pending button')].at(-1).click()`)
+	_, err = bob.page.Eval(`() => [...document.querySelectorAll('#outbox .pending [name=edit]')][0].click()`)
 	bob.must(err)
 	bob.until("all is back", `() => document.querySelector('#message').value === '/nonsense' && document.querySelector('#composer [name=parent]')?.value === '1'`)
 	_, err = bob.page.Eval(`() => { document.querySelector('#message').value = 'sense' }`)

@@ -42,7 +42,7 @@ var (
 // Room.
 var (
 	MessagesLabel   = text("Messages", "消息")
-	EmptyRoomTitle  = text("It's quiet in here.", "这里还很安静。")
+	EmptyRoomTitle  = text("It’s quiet in here.", "这里还很安静。")
 	EmptyRoomText   = text("Say the first word. Whoever comes later will read it.", "说第一句话吧，后来的人都会看到。")
 	BeginningOfRoom = text("This is where %s begins.", "“%s”从这里开始。")
 	Older           = text("Older messages", "更早的消息")
@@ -100,7 +100,7 @@ var (
 // Connection.
 var (
 	OfflineBanner = text("Connection lost. You can go on typing; everything missed will appear when it is back.", "连接断开了。可以继续写；恢复后，错过的内容都会出现。")
-	AwayBanner    = text("The database can't be reached right now. You can read what is here; posting is paused.", "暂时连不上数据库。这里的内容可以看，发言先停一停。")
+	AwayBanner    = text("The database can’t be reached right now. You can read what is here; posting is paused.", "暂时连不上数据库。这里的内容可以看，发言先停一停。")
 	AwayPaused    = text("Posting is paused until the database is back.", "数据库恢复之前，暂时不能发言。")
 	LookAgain     = text("Look again", "再看看")
 	ParkedNotice  = text("This tab rests; it wakes when you look at it.", "这个标签页在休息，你一看它就会醒来。")
@@ -110,7 +110,7 @@ var (
 var titles = map[int]Text{
 	400: text("That made no sense", "没看懂这个请求"),
 	401: text("A nickname first", "先取个昵称吧"),
-	403: text("That's not yours to change", "这个你不能动"),
+	403: text("That’s not yours to change", "这个你不能动"),
 	404: text("Nothing here", "这里什么也没有"),
 	405: text("Not this way", "此路不通"),
 	409: text("Someone was there first", "和已有的内容冲突了"),
@@ -139,7 +139,7 @@ var reasons = map[string]Text{
 	"nickname-empty":      text("Please type a nickname; one letter is enough.", "请输入昵称，一个字也行。"),
 	"nickname-too-long":   text("That nickname is too long. Make it %d characters at most.", "昵称太长了，最多 %d 个字符。"),
 	"nickname-invisible":  text("That nickname has characters nobody can see. Type it afresh with visible ones.", "昵称里有看不见的字符，请用看得见的字符重新输入。"),
-	"nickname-forbidden":  text("A nickname can't have “%s” there. Leave it out and try again.", "昵称里不能这样用“%s”，去掉后再试试。"),
+	"nickname-forbidden":  text("A nickname can’t have “%s” there. Leave it out and try again.", "昵称里不能这样用“%s”，去掉后再试试。"),
 	"nickname-taken":      text("Someone here is already called %s. Please choose another name.", "已经有人叫“%s”了，换一个吧。"),
 	"nickname-reserved":   text("%s means somebody else here, whoever types it. Please choose another name.", "“%s”在这里另有所指，换一个吧。"),
 	"nickname-look-alike": text("That looks too much like %s, who is already here. Please choose another name.", "这和已有的“%s”看起来太像了，换一个吧。"),
@@ -147,7 +147,7 @@ var reasons = map[string]Text{
 	"room-name-empty":     text("Please give the room a name.", "请给房间起个名字。"),
 	"room-name-too-long":  text("That name is too long. Make it %d characters at most.", "名称太长了，最多 %d 个字符。"),
 	"room-name-taken":     text("There is a room with that name already. Please choose another, or join that one.", "已经有同名的房间了。换个名字，或者去那间看看。"),
-	"room-name-forbidden": text("That name has characters that can't be shown in one line. Leave them out and try again.", "名称里有无法在一行里显示的字符，去掉后再试试。"),
+	"room-name-forbidden": text("That name has characters that can’t be shown in one line. Leave them out and try again.", "名称里有无法在一行里显示的字符，去掉后再试试。"),
 	"room-kind-unknown":   text("There is no such kind of room. Please go back and choose one that is offered.", "没有这种房间。请返回，从列出的种类里选一个。"),
 	"topic-too-long":      text("That topic is too long. Make it %d characters at most.", "话题太长了，最多 %d 个字符。"),
 
@@ -156,7 +156,7 @@ var reasons = map[string]Text{
 	"message-too-many-lines": text("That message has too many lines: at most %d fit. Send it in parts.", "消息行数太多了，最多 %d 行。分几条发吧。"),
 	"message-not-text":       text("Some of that is not text (not valid UTF-8). Copy it again as plain text.", "其中有些不是文字（不是有效的 UTF-8）。请以纯文本重新复制一次。"),
 	"edit-conflict":          text("The message was changed meanwhile, in another tab or on another device. Compare the two texts, and save again what you want to keep.", "这条消息刚才在别的标签页或设备上改过。请比较两个版本，再保存想要的那个。"),
-	"message-deleted":        text("That message has been deleted and can't be changed. You can say it anew.", "这条消息已经删除，不能再改。可以重新说一次。"),
+	"message-deleted":        text("That message has been deleted and can’t be changed. You can say it anew.", "这条消息已经删除，不能再改。可以重新说一次。"),
 
 	"not-an-emoji":      text("That is not one emoji. Pick one from the list, or type a single one.", "那不是一个表情。请从列表里选一个，或者只输入一个表情。"),
 	"too-many-emoji":    text("This message has %d different emoji already. Add to one of those.", "这条消息已有 %d 种表情，请从其中选一个。"),
@@ -168,8 +168,8 @@ var reasons = map[string]Text{
 
 	"nonce-malformed":  text("This form came back damaged. Reload the page and send it again.", "表单在途中损坏了。请刷新页面后重新发送。"),
 	"nonce-reused":     text("This form has already sent another message. Your text is kept; send it once more.", "这个表单已经发过另一条消息。你写的内容还在，请再发一次。"),
-	"cursor-malformed": text("That place in the conversation can't be read. Open the room again.", "看不懂这个阅读位置。请重新打开房间。"),
-	"place-malformed":  text("That place in the conversation can't be read. Open the room again to see its newest messages.", "看不懂这个位置。请重新打开房间，查看最新消息。"),
+	"cursor-malformed": text("That place in the conversation can’t be read. Open the room again.", "看不懂这个阅读位置。请重新打开房间。"),
+	"place-malformed":  text("That place in the conversation can’t be read. Open the room again to see its newest messages.", "看不懂这个位置。请重新打开房间，查看最新消息。"),
 	"form-malformed":   text("This form could not be read. Go back and send it again.", "无法读取这个表单。请返回后重新提交。"),
 
 	"need-nickname":    text("Take a nickname first, then go on.", "先取个昵称，再继续。"),
@@ -178,13 +178,13 @@ var reasons = map[string]Text{
 	"no-such-page":     text("There is no page at this address. The lobby shows all that is here.", "这个地址没有页面。所有房间都在门厅里。"),
 	"no-such-room":     text("There is no such room. The lobby shows those there are.", "没有这个房间。门厅里可以看到现有的房间。"),
 	"no-such-message":  text("There is no such message in this room. The newest ones are still there to read.", "这个房间里没有这条消息。可以去看看最新的。"),
-	"wrong-method":     text("This address can't be used like that. Start again from the lobby.", "这个地址不能这样访问。请从门厅重新开始。"),
+	"wrong-method":     text("This address can’t be used like that. Start again from the lobby.", "这个地址不能这样访问。请从门厅重新开始。"),
 	"cross-site":       text("This came from another site, so nothing was done. Open Parlor itself and try again.", "这个请求来自别的网站，所以没有执行。请直接打开 Parlor 再试一次。"),
 	"request-too-big":  text("That is more than fits into one request. Make it shorter and send it again.", "内容超出了一次能发送的大小。缩短后再发一次。"),
 	"too-fast":         text("That was quick. Wait a moment, then send it again.", "太快了。稍等一下，再发一次。"),
 	"too-many-names":   text("Too many new nicknames came from your network. Try again in a while.", "你所在的网络取的新昵称太多了。过一会儿再试。"),
 	"too-many-streams": text("Too many pages are open at once. Close some, then reload this one.", "同时打开的页面太多了。关掉几个，再刷新这一页。"),
-	"database-away":    text("The database can't be reached just now. Nothing is lost; try again in a moment.", "暂时连不上数据库。内容不会丢，请稍后再试。"),
+	"database-away":    text("The database can’t be reached just now. Nothing is lost; try again in a moment.", "暂时连不上数据库。内容不会丢，请稍后再试。"),
 	"draining":         text("This server is being restarted; try again in a moment.", "服务器正在重启，请稍后再试。"),
 	"not-stored":       text("Not stored yet; your text is kept. Send it again in a moment.", "还没存好，你写的内容还在。请稍后再发一次。"),
 	"internal":         text("That is our fault, and it has been noted. Try again in a moment.", "是我们的错，已经记录下来。请稍后再试。"),

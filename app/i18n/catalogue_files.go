@@ -27,7 +27,7 @@ var fileReasons = map[string]Text{
 	"files-of-day":   text("You have sent a lot today: %d MB a day is the most. Please send this one tomorrow.", "你今天传得太多了，每天最多 %d MB，这个请明天再传。"),
 	"files-full":     text("There is no room for more files here. Please tell whoever runs this server.", "这里已经放不下更多文件了，请告诉服务器的管理者。"),
 	"files-at-once":  text("Too many of your files are on the way. Please wait until some have arrived.", "你同时上传的文件太多了，请等几个传完再试。"),
-	"files-away":     text("Files can't be taken at the moment. Messages can; please try the file again later.", "暂时不能接收文件，但可以发消息；文件请稍后再试。"),
+	"files-away":     text("Files can’t be taken at the moment. Messages can; please try the file again later.", "暂时不能接收文件，但可以发消息；文件请稍后再试。"),
 	"file-gone":      text("A file of this message is not there any more. Please attach it again.", "这条消息的一个文件已经不在了，请重新添加。"),
 	"file-sent":      text("That file was sent already. It goes when its message is deleted.", "这个文件已经发出去了，删除那条消息它才会消失。"),
 	"no-such-file":   text("There is no such file, or it was deleted.", "没有这个文件，或者它已被删除。"),

@@ -12,5 +12,5 @@ var (
 	QuickEmoji  = text("Often used", "常用")
 
 	HereName       = text("here", "在座")
-	CallsEverybody = count("the %d who is here now", "all %d who are here now", "现在在场的 %d 人")
+	CallsEverybody = count("%d person here now", "all %d people here now", "现在在场的 %d 人")
 )

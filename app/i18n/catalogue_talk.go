@@ -18,7 +18,7 @@ var (
 var (
 	Reply          = text("Reply", "回复")
 	ReplyingTo     = text("Replying to", "回复")
-	CancelReply    = text("Don't reply to it", "不回复了")
+	CancelReply    = text("Don’t reply to it", "不回复了")
 	Thread         = text("Thread", "话题串")
 	ThreadIn       = text("in %s", "在“%s”")
 	BackToRoom     = text("Back to %s", "回到“%s”")
@@ -49,7 +49,7 @@ var (
 	CommandHelp = map[string][2]Text{
 		"me":     {text("waves", "挥了挥手"), text("say what you do, in the third person", "用第三人称说你在做什么")},
 		"nick":   {text("name", "昵称"), text("take another nickname", "换个昵称")},
-		"topic":  {text("text", "文字"), text("change the room's topic, if it is your room", "修改话题（限自己的房间）")},
+		"topic":  {text("text", "文字"), text("change the room’s topic, if it is your room", "修改话题（限自己的房间）")},
 		"join":   {text("room", "房间"), text("go to another room, or make it", "去另一个房间，没有就新建")},
 		"who":    {{}, text("who is here", "谁在场")},
 		"search": {text("words", "词语"), text("look for something said in this room", "在这个房间里搜索")},
@@ -59,7 +59,7 @@ var (
 	HelpItalic  = text("italic", "斜体")
 	HelpStruck  = text("struck out", "删除线")
 	HelpCode    = text("code", "代码")
-	HelpBlock   = text("a block of code, with the language's name behind the first backticks", "代码块，第一行反引号后可以写语言名")
+	HelpBlock   = text("a block of code, with the language’s name behind the first backticks", "代码块，第一行反引号后可以写语言名")
 	HelpQuote   = text("quotation", "引用")
 	HelpList    = text("list", "列表")
 	HelpTask    = text("list of things to do", "待办列表")

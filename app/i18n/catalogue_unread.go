@@ -3,7 +3,7 @@ package i18n
 // What is new to somebody, and how it is told.
 var (
 	UnreadWord   = text("unread", "条未读")
-	CallsWord    = text("for you", "条提到你")
+	CallsWord    = text("for you", "条找你")
 	NewHere      = text("%d new", "%d 条新消息") // the page puts the number in
 	JumpToUnread = text("Jump to the first unread message", "跳到第一条未读消息")
 	MarkUnread   = text("Mark unread from here", "从这里标为未读")

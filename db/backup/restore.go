@@ -83,7 +83,8 @@ func RestoreFile(ctx context.Context, to Place, name string, force bool) (m Mani
 		return m, fmt.Errorf("unpack the files: %w", err)
 	}
 	defer files.giveUp()
-	conn.Close() // it would be sent away with all others
+	conn.Close()        // it would be sent away with all others
+	files.needed = true // from here on the database may be the restored one, whatever happens
 	if err := restoreDatabase(ctx, to, &archive.Reader, m, major); err != nil {
 		return m, err
 	}

@@ -18,7 +18,8 @@ alter table memberships drop read_ordinal;
 -- move_mark puts the read mark of a person behind a room's last message up to a
 -- number, forward only unless it is set back; it does nothing where the mark
 -- was set back more often than in_turn says (null: any). It tells whether the
--- mark moved.
+-- mark moved. Of more than 10,000 messages behind the mark, which no page counts
+-- any more, one's own and the deleted ones among the first 10,000 are told apart.
 -- +goose StatementBegin
 create function move_mark(in_room bigint, in_person bigint, up_to bigint, in_turn integer, back boolean, at timestamptz)
 returns boolean language plpgsql
@@ -47,8 +48,9 @@ begin
     update memberships
     set read_seq = mark_seq, read_turn = read_turn + back::integer, read_at = case when back then coalesce(read_at, at) else at end,
         known = coalesce(mark_ordinal, 0) + (
-            select count(*) from messages m
-            where m.room_id = in_room and m.seq > mark_seq and (m.author_id = in_person or m.deleted_at is not null))
+            select count(*) from (
+                select author_id, deleted_at from messages where room_id = in_room and seq > mark_seq order by seq limit 10000) as behind
+            where author_id = in_person or deleted_at is not null)
     where room_id = in_room and person_id = in_person;
     return back or b.known is null or b.read_seq < mark_seq;
 end $$;
