@@ -85,12 +85,6 @@ func TestReadingTakesASignAndTheEnd(t *testing.T) {
 	ann.say("parlor", "below")
 	bob.shows("nor elsewhere in the room", number, "42")
 
-	bob.goTo("/rooms/parlor?before=20")
-	bob.until("the end of an older page is in sight", `() => document.querySelector('.scroll.at-end #log:not(.tail)')`)
-	bob.stir()
-	ann.say("parlor", "still below")
-	bob.shows("nor at the end of an older page", number, "43")
-
 	bob.goTo("/rooms/parlor")
 	bob.until("the end is in sight", `() => document.querySelector('.scroll.at-end')`)
 	bob.stir()
