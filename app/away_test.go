@@ -178,7 +178,7 @@ func eventually(t testing.TB, what string, is func() bool) {
 }
 
 const (
-	awayBanner = "The database can&#39;t be reached right now"
+	awayBanner = "The database can’t be reached right now"
 	composer   = `id="composer"`
 )
 

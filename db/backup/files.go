@@ -89,7 +89,6 @@ type placement struct {
 	began      time.Time              // by the clock of the disk
 	names      map[string]bool        // of all files in the archive
 	added      map[string]fs.FileInfo // those that were missing
-	needed     bool                   // they stay, whatever becomes of the rest
 }
 
 // unpackFiles unpacks the files of an archive and adds to the folder what is
@@ -168,8 +167,10 @@ func (p *placement) finish() error {
 	if p.folder == "" {
 		return nil
 	}
+	added := p.added
+	p.added = nil // whatever happens, they stay
 	for name := range p.names {
-		if p.added[name] == nil {
+		if added[name] == nil {
 			if err := p.move(name); err != nil {
 				return err
 			}
@@ -195,9 +196,6 @@ func (p *placement) giveUp() {
 		return
 	}
 	for name, info := range p.added {
-		if p.needed {
-			break
-		}
 		at := filepath.Join(p.folder, name)
 		if now, err := os.Lstat(at); err == nil && os.SameFile(now, info) {
 			_ = os.Remove(at)

@@ -83,13 +83,17 @@ func RestoreFile(ctx context.Context, to Place, name string, force bool) (m Mani
 		return m, fmt.Errorf("unpack the files: %w", err)
 	}
 	defer files.giveUp()
-	conn.Close()        // it would be sent away with all others
-	files.needed = true // from here on the database may be the restored one, whatever happens
+	conn.Close() // it would be sent away with all others
 	if err := restoreDatabase(ctx, to, &archive.Reader, m, major); err != nil {
 		return m, err
 	}
 	if err := files.finish(); err != nil {
 		return m, fmt.Errorf("the database is restored, but the folder of files is not all as it was: %w", err)
+	}
+	if m.Messages > 0 { // statistics of an empty table make plans for an empty table
+		if err := analyze(ctx, to.Database); err != nil {
+			return m, fmt.Errorf("the backup is restored, but it will be slow until Postgres has looked at it: %w", err)
+		}
 	}
 	if err := db.Migrate(ctx, to.Database); err != nil {
 		return m, fmt.Errorf("the backup is restored, but it does not fit this version of Parlor: %w", err)
@@ -200,6 +204,16 @@ end $$;
 commit;
 `
 
+func analyze(ctx context.Context, database string) error {
+	conn, err := open(ctx, database)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	_, err = conn.ExecContext(ctx, "analyze")
+	return err
+}
+
 // restoreDatabase has psql run what pg_restore writes, with something before
 // and behind it, in one transaction. The commit is written only when pg_restore
 // has come to its end without a complaint.
@@ -236,9 +250,6 @@ func restoreDatabase(ctx context.Context, to Place, archive *zip.Reader, m Manif
 	}
 	if err == nil {
 		_, err = fmt.Fprintf(in, after, m.Messages)
-	}
-	if err == nil && m.Messages > 0 { // statistics of an empty table make plans for an empty table
-		_, err = io.WriteString(in, "analyze;\n")
 	}
 	if err != nil {
 		// Without its input's end, which would be taken for the end of a table.
