@@ -28,7 +28,7 @@ demo: build ## start Parlor with a conversation that shows everything, in a fold
 test: check ## all tests: units, HTTP, Postgres, and people in a browser
 	@sh db/postgres/install.sh
 	@sh app/e2e/install.sh
-	@go run ./db/dbtest/cluster -- go test -count=1 -timeout 14m ./app/e2e ./... # the longest first
+	@go run ./db/dbtest/cluster -- go test -count=1 -parallel 3 -timeout 14m ./app/e2e ./... # the longest first
 
 check: ## formatting, vet, and that what is generated is fresh
 	@before=$$(cat views/*_templ.go | cksum); $(MAKE) -s generate >/dev/null; \
