@@ -88,6 +88,9 @@ func TestTheFolderOfFiles(t *testing.T) {
 			t.Fatal(err)
 		}
 		want(look(folder), "problem: The folder of files "+folder+" can't be written to")
+		if err := os.Chmod(folder, 0o700); err != nil { // or it can't be removed
+			t.Fatal(err)
+		}
 	}
 }
 
