@@ -54,7 +54,8 @@ func TestPreviewComesToEverybodyAndGoesWithTheLink(t *testing.T) {
 	st := bob.stream("/rooms/parlor/stream?after=0", "Accept", "text/event-stream")
 	seq := ann.say("parlor", "look: "+web.URL+"/first and `"+web.URL+"/code` and "+web.URL+"/first#again")
 	got := st.until("Title of first")
-	for _, want := range []string{fmt.Sprintf("selector #m-%d", seq), `width="400" height="200"`, `alt=""`, "&lt;script&gt;"} {
+	// On a busy machine it may come with the message itself, which is appended.
+	for _, want := range []string{fmt.Sprintf("#m-%d", seq), `width="400" height="200"`, `alt=""`, "&lt;script&gt;"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("no %q in %s", want, got)
 		}

@@ -96,6 +96,7 @@ func TestFiveHundredMissedMessages(t *testing.T) {
 		const m = [...document.querySelectorAll('#log > article')].find(a => a.querySelector('.body').innerText.trim() === 'missed 1');
 		const r = m?.getBoundingClientRect(), s = document.getElementById('scroll').getBoundingClientRect();
 		return r && r.top >= s.top - 1 && r.bottom <= s.bottom }`)
+	ann.live() // all of the page is there
 	ann.isWindow("parlor")
 }
 
