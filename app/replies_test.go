@@ -33,6 +33,7 @@ func (v *visitor) patches(path string) answer {
 // away, from memory and from the database, and where the answer was cut.
 func TestQuotesAreTrueAfterAnyGap(t *testing.T) {
 	var ann, bob *visitor
+	var open *stream
 	for what, away := range map[string]func(root, reply int64){
 		"parent edited": func(root, _ int64) {
 			ann.post(fmt.Sprintf("/rooms/parlor/messages/%d", root), "body", "root, edited")
@@ -41,6 +42,11 @@ func TestQuotesAreTrueAfterAnyGap(t *testing.T) {
 			ann.post(fmt.Sprintf("/rooms/parlor/messages/%d", root), "body", "root, edited once")
 			bob.reply("parlor", root, "new")
 			ann.post(fmt.Sprintf("/rooms/parlor/messages/%d", root), "body", "root, edited again")
+		},
+		"parent edited, then its author renamed": func(root, _ int64) {
+			ann.post(fmt.Sprintf("/rooms/parlor/messages/%d", root), "body", "root, edited")
+			open.until("root, edited") // the quote is in memory with the old name
+			ann.post("/session", "nickname", "Anna")
 		},
 		"parent deleted": func(root, _ int64) {
 			ann.post(fmt.Sprintf("/rooms/parlor/messages/%d/delete", root))
@@ -61,7 +67,7 @@ func TestQuotesAreTrueAfterAnyGap(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			s := newSite(t)
 			ann, bob = s.guest("Ann"), s.guest("Bob")
-			open := bob.stream("/rooms/parlor/stream?after=0") // keeps the room in memory
+			open = bob.stream("/rooms/parlor/stream?after=0") // keeps the room in memory
 			open.until("cursor")
 			ann.get("/rooms/parlor")
 			root := ann.say("parlor", "root")

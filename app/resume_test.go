@@ -39,6 +39,7 @@ var (
 	messageID = regexp.MustCompile(`<article id="(m-\d+)"`)
 	quotesOf  = regexp.MustCompile(`^\[data-quote="(\d+)"\]`)
 	quoteIn   = regexp.MustCompile(`(?s)<blockquote [^>]*data-quote="(\d+)">(.*?)</blockquote>`)
+	nameOf    = regexp.MustCompile(`^\[data-name="(\d+)"\]`)
 	cursorSet = regexp.MustCompile(`"cursor":"([^"]*)"`)
 )
 
@@ -82,6 +83,13 @@ func (p *openPage) apply() {
 		}
 		return
 	}
+	if of := nameOf.FindStringSubmatch(data["selector"]); of != nil {
+		inside := regexp.MustCompile(`(<\w+ [^>]*data-name="` + of[1] + `"[^>]*>)[^<]*(</)`)
+		for id, text := range p.texts {
+			p.texts[id] = inside.ReplaceAllString(text, "${1}"+strings.TrimSpace(data["elements"])+"${2}")
+		}
+		return
+	}
 	id := messageID.FindStringSubmatch(data["elements"])
 	if id == nil {
 		return
@@ -112,7 +120,8 @@ func (p *openPage) check(t *testing.T, s *site, what string) {
 		want = append(want, id)
 		if q := m.Parent; q != nil && !m.Deleted() {
 			shown := quoteIn.FindStringSubmatch(p.texts[id])
-			if shown == nil || shown[1] != fmt.Sprint(q.Seq) || !strings.Contains(shown[2], q.Body) || q.Deleted != strings.Contains(shown[2], "was deleted") {
+			if shown == nil || shown[1] != fmt.Sprint(q.Seq) || !strings.Contains(shown[2], q.Body) ||
+				!strings.Contains(shown[2], ">"+q.Author.Nickname+"<") || q.Deleted != strings.Contains(shown[2], "was deleted") {
 				t.Fatalf("%s: %s quotes %q, the history says %+v", what, id, shown, *q)
 			}
 		}

@@ -15,6 +15,7 @@
 package live
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -42,7 +43,7 @@ type Piece struct {
 // Batch is what happened in a topic after some number.
 type Batch struct {
 	To     int64    // the topic's number after the batch
-	Pieces []Piece  // in order of Seq; behind them those without, since they may change what others show
+	Pieces []Piece  // in order of Seq; behind them those without, the latest last: they change what others show
 	Cursor Variants // the frame that says so; sent behind the pieces
 	// TooMany: there was more than can be replayed. Pieces is empty and
 	// Restart brings any page up to To.
@@ -316,7 +317,9 @@ func (t *Topic) since(at int64) (Batch, bool) {
 		if (a.Seq == 0) != (b.Seq == 0) {
 			return b.Seq == 0
 		}
-		return a.Seq < b.Seq || a.Seq == b.Seq && a.Key < b.Key
+		// Without a place it is the number that counts: a piece that was rendered
+		// before another came must not undo what that one changed in it.
+		return cmp.Or(cmp.Compare(a.Seq, b.Seq), cmp.Compare(a.Rev, b.Rev), cmp.Compare(a.Key, b.Key)) < 0
 	})
 	return batch, true
 }

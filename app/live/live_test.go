@@ -510,15 +510,19 @@ func TestMemoryForgetsWhatIsOld(t *testing.T) {
 	p.check(t, r)
 }
 
-// A nickname is patched into messages, so it must come behind those that
-// memory has with the old one.
+// A nickname is patched into messages and quotes, so it must come behind those
+// that memory has with the old one, and before a quote that came later.
 func TestWhatHasNoPlaceComesLast(t *testing.T) {
 	r := newRoom()
-	pieces := []live.Piece{{Key: "p-1", Rev: 3, Changed: frame("rename")}}
+	pieces := map[int64]live.Piece{
+		3: {Key: "z", Rev: 3, Changed: frame("quote with the old name")},
+		4: {Key: "p", Rev: 4, Changed: frame("rename")},
+		5: {Key: "a", Rev: 5, Changed: frame("quote with the new name")},
+	}
 	h := live.NewHub(func(ctx context.Context, topic, after int64) (live.Batch, error) {
 		batch, err := r.changes(ctx, topic, after)
-		if batch.To == 3 {
-			batch.Pieces = append(batch.Pieces, pieces...)
+		if p, ok := pieces[batch.To]; ok {
+			batch.Pieces = append(batch.Pieces, p)
 		}
 		return batch, err
 	}, slog.New(slog.DiscardHandler))
@@ -526,14 +530,18 @@ func TestWhatHasNoPlaceComesLast(t *testing.T) {
 	h.Wake(7, r.say("one"))
 	h.Wake(7, r.say("two"))
 	drain(t, keep, p, 2)
-	r.rev = 3
-	h.Wake(7, 3)
-	drain(t, keep, p, 3)
+	for r.rev = 3; ; r.rev++ {
+		h.Wake(7, r.rev)
+		drain(t, keep, p, r.rev)
+		if r.rev == 5 {
+			break
+		}
+	}
 	before := r.readCount()
 	s := follow(t, h, 0)
 	<-s.Ready()
 	frames, _ := s.Take(nil)
-	if got := string(bytes.Join(frames, nil)); got != "add 1 one\nadd 2 two\nrename\ncursor 3\n" {
+	if got := string(bytes.Join(frames, nil)); got != "add 1 one\nadd 2 two\nquote with the old name\nrename\nquote with the new name\ncursor 5\n" {
 		t.Errorf("from memory: %q", got)
 	}
 	if r.readCount() != before {
