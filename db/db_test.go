@@ -814,3 +814,35 @@ func TestConcurrentPostsShareACommit(t *testing.T) {
 		t.Fatalf("%d commits for %d posts", len(commits), posts)
 	}
 }
+
+// A backup is restored under a program that runs. Whoever is told the new epoch
+// can rely on it that nothing is remembered of the old one any more.
+func TestNobodyIsToldANewEpochBeforeTheOldOneIsForgotten(t *testing.T) {
+	h, ctx := newHouse(t), context.Background()
+	forgotten := false
+	h.OnNewEpoch(func() {
+		for range 100 { // others have the time to read, too
+			if err := h.Ping(ctx); err != nil {
+				t.Error(err)
+			}
+		}
+		forgotten = true
+	})
+	read := func() {
+		var all sync.WaitGroup
+		for range 4 {
+			all.Go(func() {
+				room, err := h.Room(ctx, "parlor")
+				if err != nil || (room.Epoch == "restored") != forgotten {
+					t.Errorf("epoch %q, the old one is forgotten: %v, %v", room.Epoch, forgotten, err)
+				}
+			})
+		}
+		all.Wait()
+	}
+	read() // each has a connection now
+	if _, err := h.DB.Exec(`update house set epoch = 'restored'`); err != nil {
+		t.Fatal(err)
+	}
+	read()
+}
