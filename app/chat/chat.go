@@ -140,10 +140,16 @@ type Reaction struct {
 	Count int // of the people who gave it
 	// People are the first of them, the very first at the beginning.
 	People []Person
-	// Latest are the ids of the latest of them. Who is not among these can't
-	// see on the page that the emoji is theirs, too.
+	// Latest are the ids of the latest of them, at most LatestReactions.
 	Latest []int64
 }
+
+// Crowded tells whether more people gave the emoji than everybody is told of:
+// who is not among the Latest can't see by them that it is theirs, too.
+func (r Reaction) Crowded() bool { return r.Count > LatestReactions }
+
+// Crowded tells whether one of the message's emoji is.
+func (m Message) Crowded() bool { return slices.ContainsFunc(m.Reactions, Reaction.Crowded) }
 
 // TakesEmoji tells whether the emoji may be given to the message, or whether
 // it would be one too many.
