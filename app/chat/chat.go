@@ -115,11 +115,15 @@ type Message struct {
 	PinnedBy  Person
 }
 
+// MostQuoted is how much of a message's text one that answers it is told, in
+// characters (code points): more than it shows.
+const MostQuoted = 600
+
 // Quote is a message as one that answers it shows it.
 type Quote struct {
 	Seq     int64
 	Author  Person
-	Body    string // its beginning
+	Body    string // its beginning, at most MostQuoted characters
 	Files   int    // that belong to it
 	Deleted bool
 }
@@ -187,9 +191,19 @@ func Mention(personID int64) string {
 	return "\x0E" + strconv.FormatInt(personID, 10) + "\x0F"
 }
 
-// QuoteOf is the message as one that answers it shows it.
+// QuoteOf is the message as one that answers it shows it. Of the text it takes
+// what the database does: what is cut may mean something else to Markdown, and
+// a quote must be the same whichever way it comes.
 func QuoteOf(m Message) *Quote {
-	return &Quote{Seq: m.Seq, Author: m.Author, Body: m.Body, Files: len(m.Files), Deleted: m.Deleted()}
+	body, n := m.Body, 0
+	for i := range body {
+		if n == MostQuoted {
+			body = body[:i]
+			break
+		}
+		n++
+	}
+	return &Quote{Seq: m.Seq, Author: m.Author, Body: body, Files: len(m.Files), Deleted: m.Deleted()}
 }
 
 // Names tells whether the message shows the person's nickname anywhere.
