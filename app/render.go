@@ -79,7 +79,9 @@ func (s *Server) quotePiece(room chat.Room, m chat.Message) live.Piece {
 	return p
 }
 
-// personPiece shows a person's present nickname wherever it stands.
+// personPiece shows a person's present nickname wherever it stands. Its number
+// is the batch's, not the rename's, which is not at hand: it comes behind all
+// that was rendered before, and to have it twice does no harm.
 func personPiece(room chat.Room, person chat.Person) live.Piece {
 	frame := append(
 		sse.Elements(fmt.Sprintf(`[data-name="%d"]`, person.ID), datastar.ElementPatchModeInner, templ.EscapeString(person.Nickname)),

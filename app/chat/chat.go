@@ -36,15 +36,16 @@ type Room struct {
 	Slug  string // the readable part of its URL
 	Name  string
 	Topic string // may be empty
-	// MakerID is the person who made the room and may change its name and
-	// topic; 0 for the room that exists from the start.
+	// MakerID is the person who made the room and may change it (CanChange); 0
+	// for the room that exists from the start.
 	MakerID int64
 	// Epoch names the database that Rev is a number of; a restored backup has
 	// another one.
 	Epoch string
 	// Rev is the number of the latest change of anything the room shows.
 	Rev int64
-	// AboutRev is the number of the latest change of name or topic.
+	// AboutRev is the number of the latest change of what a page shows around
+	// the messages: Name, Slug, Topic, Previews and Pins.
 	AboutRev int64
 	// Said counts all messages ever said here, deleted ones included.
 	Said int64
@@ -68,7 +69,8 @@ type Glance struct {
 	LastFiles  int      // how many files came with it
 }
 
-// CanChange tells whether the person may change the room's name and topic.
+// CanChange tells whether the person may change the room's name and topic, and
+// whether it has previews.
 func (r Room) CanChange(personID int64) bool {
 	return personID != 0 && r.MakerID == personID
 }
