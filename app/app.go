@@ -120,6 +120,7 @@ func (s *Server) restored() {
 	s.hub.Restart()
 	s.newest.restart()
 	s.hall.restart()
+	s.presence.Restored()
 	s.files.ready.Store(false) // until looked at again
 	s.members.distrust()
 }

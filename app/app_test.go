@@ -624,6 +624,9 @@ func TestLongGapGetsAPageWithADivider(t *testing.T) {
 			t.Errorf("no %q in the page", want)
 		}
 	}
+	if event = st.until("selector :root:not(:has(> .in-thread)) title"); !strings.Contains(event, "elements Parlor · Parlor") {
+		t.Errorf("the title stays as it was: %s", event)
+	}
 	contains(t, ann.get("/rooms/parlor/catchup?from=10&to=12", "Datastar-Request", "true"), 200, `id="m-10"`, `id="m-12"`, `"_behind":""`)
 }
 

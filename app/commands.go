@@ -66,8 +66,8 @@ func (s *Server) changeTopic(r *http.Request, room chat.Room, me chat.Person, ty
 	if err != nil {
 		return err
 	}
-	s.bus.Wake(changed.ID, changed.Rev)
-	return s.hall.refresh(r.Context(), changed.ID)
+	s.tellRoom(r.Context(), changed)
+	return nil
 }
 
 // join leads to a room, or to the form that makes it.

@@ -19,8 +19,8 @@ const (
 // Drain ends all streams, for a shutdown. First /readyz fails, for as long as
 // load balancers are given to find out; then streams are told to come back,
 // each after a random wait, and end, in waves; all at once if there is no other
-// node that they could go to. Meanwhile everything else is
-// answered as ever. It returns when all streams have ended, or ctx has.
+// node that they could go to. Meanwhile everything else is answered as ever. It
+// returns when all streams have ended, or ctx has.
 func (s *Server) Drain(ctx context.Context) {
 	s.ready.drain()
 	if !sleep(ctx, s.cfg.DrainGrace) {

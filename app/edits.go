@@ -76,8 +76,8 @@ func (s *Server) getMessageEdit(w http.ResponseWriter, r *http.Request) error {
 }
 
 // getLastEdit offers what one said last in the room, or in a thread of it, for
-// editing, as far as it can be on the page. An open page in which nothing is there to be edited stays
-// as it is.
+// editing, as far as it can be on the page. An open page in which nothing is
+// there to be edited stays as it is.
 func (s *Server) getLastEdit(w http.ResponseWriter, r *http.Request) error {
 	room, err := s.roomOf(r)
 	if err != nil {
@@ -267,7 +267,9 @@ func (s *Server) postMessageDelete(w http.ResponseWriter, r *http.Request) error
 	if rev == 0 { // it was deleted before
 		return nil
 	}
-	behind, err := s.store.Behind(r.Context(), room.ID, seq)
+	ctx, cancel := afterwards(r.Context())
+	defer cancel()
+	behind, err := s.store.Behind(ctx, room.ID, seq)
 	if err != nil {
 		s.log.Warn("to whom a deleted message was new will find out a little later", "err", err)
 	}

@@ -49,20 +49,19 @@ type hall struct {
 
 	version atomic.Int64 // of what stands beside a room: rooms, who is here, who types
 
-	mu     sync.Mutex
-	rooms  map[int64]chat.Glance
-	moved  map[int64]bool // have something new to read in the database
-	people map[int64]bool // somebody came, went, or types
-	stale  map[int64]bool // their line in the lists must be rendered
-	fallen []int64        // are not listed any more
-	listed bool           // which rooms are listed changed
-	all    bool           // everything may have changed
+	mu        sync.Mutex
+	rooms     map[int64]chat.Glance // those that are listed, at most mostRooms
+	moved     map[int64]bool        // have something new to read in the database
+	people    map[int64]bool        // somebody came, went, or types
+	stale     map[int64]bool        // their line in the lists must be rendered
+	fallen    []int64               // are not listed any more
+	listed    bool                  // which rooms are listed changed
+	all       bool                  // any room may have changed
+	restarted bool                  // any room may be gone, too
 
-	showing sync.Mutex // held while boards of the lists are brought up to date
+	showing sync.Mutex // held while boards of the lists are brought up to date; before mu
 
 	shownAt map[int64]time.Time // when who is in a room was rendered last; run's alone
-
-	restarted bool // rooms may be gone, too
 }
 
 func newHall(s *Server) *hall {
@@ -103,13 +102,15 @@ func (h *hall) startOver(ctx context.Context) error {
 	return nil
 }
 
-// take notes how rooms are. What was read earlier than what is known, and came
-// later, does not count.
+// take notes how rooms are, and takes those off the lists that are on them no
+// more.
 func (h *hall) take(rooms []chat.Glance) {
 	h.note(rooms)
 	h.showListed()
 }
 
+// note notes how rooms are. What was read earlier than what is known, and came
+// later, does not count.
 func (h *hall) note(rooms []chat.Glance) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

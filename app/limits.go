@@ -8,17 +8,17 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// limits slow down floods: of messages by person and by address, and of new
-// nicknames by address.
+// limits slow down floods, by person or by address: a bucket of each kind for
+// everybody who did something lately.
 type limits struct {
 	mu        sync.Mutex
-	posts     buckets[int64]
-	addrPosts buckets[netip.Addr]
-	names     buckets[netip.Addr]
+	posts     buckets[int64]      // see mayPost
+	addrPosts buckets[netip.Addr] // the same, of all people at an address
+	names     buckets[netip.Addr] // new nicknames
 	typing    buckets[int64]
 	searches  buckets[netip.Addr]
 	files     buckets[int64]
-	notes     buckets[int64]
+	notes     buckets[int64] // see mayNote
 }
 
 // buckets holds a token bucket per key, for keys that were seen lately.
@@ -66,7 +66,8 @@ func newLimits(cfg Config) *limits {
 	}
 }
 
-// mayPost also counts edits, deletions and new rooms.
+// mayPost counts messages, and all else that others are told of: edits,
+// deletions, reactions, pins, rooms and their names, status lines.
 func (l *limits) mayPost(personID int64, addr netip.Addr, now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -359,6 +359,8 @@ func (m *members) heard(data []byte) error {
 // tellCalled tells those whom a message calls, and those whom it called before.
 // Who is not found now finds out by the sweep.
 func (s *Server) tellCalled(ctx context.Context, roomID, seq int64, before ...int64) {
+	ctx, cancel := afterwards(ctx)
+	defer cancel()
 	people, err := s.store.Called(ctx, roomID, seq)
 	if err != nil {
 		s.log.Warn("who is called will find out a little later", "err", err)

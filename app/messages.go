@@ -50,24 +50,37 @@ func (s *Server) postMessage(w http.ResponseWriter, r *http.Request) error {
 		showLed(w, r, to)
 		return nil
 	}
+	s.answerSaid(w, r, room, me, said)
+	// The answer goes first: a page that knows the message's number takes its
+	// "sending" line away in the moment in which the message appears.
+	_ = http.NewResponseController(w).Flush()
+	s.tellSaid(r, room, me, said)
+	return nil
+}
+
+// answerSaid says to the poster that the message is stored: a program gets its
+// numbers, a plain form is led to it.
+func (s *Server) answerSaid(w http.ResponseWriter, r *http.Request, room chat.Room, me chat.Person, said uttered) {
 	if wantsJSON(r) {
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Cache-Control", "no-store")
 		w.WriteHeader(http.StatusCreated)
 		_ = json.NewEncoder(w).Encode(map[string]int64{"seq": said.Seq, "rev": said.Rev})
-	} else {
-		path := roomPath(room)
-		if thread, err := threadOf(r.PostForm); err == nil && thread != 0 {
-			path = threadPath(room, thread)
-		} else if _, err := s.store.Read(r.Context(), room.ID, me.ID, said.Seq, anyTurn); err != nil {
-			// Without script to note it: this leads to the room's end.
-			s.log.Warn("what was read is not noted", "err", err)
-		}
-		http.Redirect(w, r, fmt.Sprintf("%s#m-%d", path, said.Seq), http.StatusSeeOther)
+		return
 	}
-	// The answer goes first: a page that knows the message's number takes its
-	// "sending" line away in the moment in which the message appears.
-	_ = http.NewResponseController(w).Flush()
+	path := roomPath(room)
+	if thread, err := threadOf(r.PostForm); err == nil && thread != 0 {
+		path = threadPath(room, thread)
+	} else if _, err := s.store.Read(r.Context(), room.ID, me.ID, said.Seq, anyTurn); err != nil {
+		// Without script to note it: this leads to the room's end.
+		s.log.Warn("what was read is not noted", "err", err)
+	}
+	http.Redirect(w, r, fmt.Sprintf("%s#m-%d", path, said.Seq), http.StatusSeeOther)
+}
+
+// tellSaid tells everybody what was said: the room, those whom it calls, and
+// the poster's own pages, where the draft is sent and the typing has an end.
+func (s *Server) tellSaid(r *http.Request, room chat.Room, me chat.Person, said uttered) {
 	if draft, err := chat.ParseDraft(r.PostForm.Get("body"), s.cfg.Limits); err == nil {
 		thread, _ := threadOf(r.PostForm)
 		s.members.said(db.DraftPlace{RoomID: room.ID, PersonID: me.ID, ThreadSeq: thread}, draft)
@@ -80,7 +93,6 @@ func (s *Server) postMessage(w http.ResponseWriter, r *http.Request) error {
 	if s.presence.Typed(room.ID, me) {
 		s.tellTyping(typist{Room: room.ID, Person: me, Stopped: true})
 	}
-	return nil
 }
 
 // uttered is what was said.
@@ -211,9 +223,7 @@ func (s *Server) postTyping(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-func pathEscape(slug string) string { return url.PathEscape(slug) }
-
-func roomPath(room chat.Room) string { return "/rooms/" + pathEscape(room.Slug) }
+func roomPath(room chat.Room) string { return "/rooms/" + url.PathEscape(room.Slug) }
 
 // messagePath is a message's permalink.
 func messagePath(room chat.Room, seq int64) string {

@@ -79,6 +79,12 @@ func within(most time.Duration, next http.Handler) http.Handler {
 	})
 }
 
+// afterwards is a context for what is left to do when something is stored: it
+// does not end when nobody waits for the answer any more.
+func afterwards(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), answerWithin)
+}
+
 // requests counts them; firstRequest tells this run's from another's.
 var (
 	requests     atomic.Uint64
@@ -116,8 +122,8 @@ func (s *Server) headers(next http.Handler) http.Handler {
 // may be percent-encoded.
 func (s *Server) mostForm() int64 { return int64(s.cfg.MessageBytes)*4 + 16<<10 }
 
-// bodyLimit bounds what a request may bring: a form with a message, every
-// byte of which may be percent-encoded; and files where files are taken.
+// bodyLimit bounds what a request may bring: a form, and files where files are
+// taken.
 func (s *Server) bodyLimit(next http.Handler) http.Handler {
 	form := s.mostForm()
 	files := form + int64(s.cfg.FilesPerMessage)*s.cfg.FileBytes

@@ -80,6 +80,8 @@ func (s *Server) postReaction(w http.ResponseWriter, r *http.Request) error {
 // tellOwn tells all pages of a person what they gave a message. Where it is not
 // heard, the message says it as long as they are among the latest of its people.
 func (s *Server) tellOwn(ctx context.Context, room chat.Room, seq int64, me chat.Person) {
+	ctx, cancel := afterwards(ctx)
+	defer cancel()
 	given, err := s.store.OwnReactions(ctx, room.ID, seq, me.ID)
 	if err != nil {
 		s.log.Warn("pages will learn of a reaction when they are opened again", "err", err)

@@ -79,7 +79,9 @@ func (s *Server) quotePiece(room chat.Room, m chat.Message) live.Piece {
 	return p
 }
 
-// personPiece shows a person's present nickname wherever it stands.
+// personPiece shows a person's present nickname wherever it stands. Its number
+// is the batch's, not the rename's, which is not at hand: it comes behind all
+// that was rendered before, and to have it twice does no harm.
 func personPiece(room chat.Room, person chat.Person) live.Piece {
 	frame := append(
 		sse.Elements(fmt.Sprintf(`[data-name="%d"]`, person.ID), datastar.ElementPatchModeInner, templ.EscapeString(person.Nickname)),
@@ -120,17 +122,18 @@ func (s *Server) newestPage(ctx context.Context, roomID, after int64) (live.Batc
 		return live.Batch{}, err
 	}
 	batch := live.Batch{To: page.Room.Rev, TooMany: true, Cursor: s.cursorFrames(page.Room)}
+	about := s.aboutPiece(page.Room).Changed
 	for i, l := range i18n.Langs {
-		frame := sse.Signals(map[string]any{"_behind": behind}, "")
-		frame = append(frame, sse.Elements(selector, datastar.ElementPatchModeReplace, s.html(views.HistoryView(l, h)))...)
-		frame = append(frame, sse.Elements("", datastar.ElementPatchModeOuter, s.html(views.About(l, page.Room)))...)
-		batch.Restart = append(batch.Restart, append(frame, batch.Cursor[i]...))
+		batch.Restart = append(batch.Restart, slices.Concat(
+			sse.Signals(map[string]any{"_behind": behind}, ""),
+			sse.Elements(selector, datastar.ElementPatchModeReplace, s.html(views.HistoryView(l, h))),
+			about[i], batch.Cursor[i]))
 	}
 	return batch, nil
 }
 
-// missed counts the messages after a number and finds the seq from which the
-// first of them can be read on; nothing when all of them are on the page.
+// missed counts the messages after a number and finds the seq after which they
+// begin; both are 0 when there are none.
 func (s *Server) missed(ctx context.Context, page db.Page, after int64) (count, from int64, err error) {
 	count, first, err := s.store.SaidAfter(ctx, page.Room, after)
 	if err != nil || count == 0 {

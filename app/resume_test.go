@@ -5,6 +5,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
+	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -13,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"parlor/app"
+	"parlor/app/chat"
 	"parlor/db"
 )
 
@@ -39,6 +43,8 @@ var (
 	quotesOf  = regexp.MustCompile(`^\[data-quote="(\d+)"\]`)
 	quoteIn   = regexp.MustCompile(`(?s)<blockquote [^>]*data-quote="(\d+)">(.*?)</blockquote>`)
 	nameOf    = regexp.MustCompile(`^\[data-name="(\d+)"\]`)
+	sealOf    = regexp.MustCompile(`\[data-author="(\d+)"\] > \.seal`)
+	article   = regexp.MustCompile(`(?s)<article id="(m-\d+)".*?</article>`)
 	cursorSet = regexp.MustCompile(`"cursor":"([^"]*)"`)
 )
 
@@ -84,6 +90,13 @@ func (p *openPage) apply() {
 	}
 	if of := nameOf.FindStringSubmatch(data["selector"]); of != nil {
 		inside := regexp.MustCompile(`(<\w+ [^>]*data-name="` + of[1] + `"[^>]*>)[^<]*(</)`)
+		for id, text := range p.texts {
+			p.texts[id] = inside.ReplaceAllString(text, "${1}"+strings.TrimSpace(data["elements"])+"${2}")
+		}
+		return
+	}
+	if of := sealOf.FindStringSubmatch(data["selector"]); of != nil {
+		inside := regexp.MustCompile(`(<article [^>]*data-author="` + of[1] + `"[^>]*>\s*<span class="seal[^>]*>)[^<]*(</)`)
 		for id, text := range p.texts {
 			p.texts[id] = inside.ReplaceAllString(text, "${1}"+strings.TrimSpace(data["elements"])+"${2}")
 		}
@@ -202,6 +215,128 @@ func TestConnectionCutAtEveryByte(t *testing.T) {
 	}
 	if len(asked) < 6 { // nothing, each of four messages, the cursor
 		t.Errorf("only %d different pages were cut from %d bytes", len(asked), len(whole))
+	}
+}
+
+// follow opens the stream as the page would, for as long as the test runs. The
+// function it returns reads until the page is at a cursor.
+func (v *visitor) follow(p *openPage) (until func(cursor string)) {
+	v.s.t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	v.s.t.Cleanup(cancel)
+	resp, err := v.Do(v.request(http.MethodGet, "/rooms/parlor/stream?after="+p.cursor, "").WithContext(ctx))
+	if err != nil {
+		v.s.t.Fatal(err)
+	}
+	v.s.t.Cleanup(func() { resp.Body.Close() })
+	buf := make([]byte, 4096)
+	return func(cursor string) {
+		v.s.t.Helper()
+		late := time.AfterFunc(20*time.Second, cancel)
+		defer late.Stop()
+		for p.lastID != cursor {
+			n, err := resp.Body.Read(buf)
+			if p.read(buf[:n]); err != nil {
+				v.s.t.Fatalf("the stream ended at %q, wanted %q: %v", p.cursor, cursor, err)
+			}
+		}
+	}
+}
+
+// opened is a page as it is opened now.
+func (v *visitor) opened(path string) *openPage {
+	v.s.t.Helper()
+	p := newOpenPage("")
+	for _, m := range article.FindAllStringSubmatch(v.get(path).body, -1) {
+		p.log = append(p.log, m[1])
+		p.texts[m[1]] = m[0]
+	}
+	return p
+}
+
+// Changes of all kinds come to a page in four ways: live, from this node's
+// memory after a gap, from the database after a gap, and with the page as it is
+// opened, which is kept in memory or read. They must all lead to the same.
+func TestAllWaysLeadToTheSamePage(t *testing.T) {
+	s := newSite(t, func(c *app.Config) { c.StreamsPerAddress = 10000 })
+	other := newNode(t, s.database, func(c *app.Config) { c.StreamsPerAddress = 10000 })
+	people := []*visitor{s.guest("Ann"), s.guest("Bob"), s.guest("Carl")}
+	names := []string{"Ann", "Bob", "Carl"}
+	for _, v := range people {
+		v.say("parlor", "I belong here")
+	}
+	seed := uint64(time.Now().UnixNano())
+	t.Log("seed", seed)
+	r := rand.New(rand.NewPCG(seed, 0))
+
+	authors := map[int64]int{1: 0, 2: 1, 3: 2} // of the messages that are not deleted
+	text := func(step int) string {
+		// The name is looked for in lower case; the link is longer than a quote.
+		return fmt.Sprintf([]string{"step %[1]d", "step %[1]d, @%[2]s!", "[@%[2]s](https://example.org/%[3]s) in step %[1]d"}[r.IntN(3)],
+			step, names[r.IntN(3)], strings.Repeat("x", chat.MostQuoted))
+	}
+	change := func(step int) {
+		who := r.IntN(3)
+		seqs := slices.Sorted(maps.Keys(authors))
+		seq := seqs[r.IntN(len(seqs))]
+		at := fmt.Sprintf("/rooms/parlor/messages/%d", seq)
+		switch r.IntN(9) {
+		case 0:
+			authors[people[who].say("parlor", text(step))] = who
+		case 1, 2:
+			authors[people[who].reply("parlor", seq, text(step))] = who
+		case 3, 4:
+			people[authors[seq]].post(at, "body", text(step))
+		case 5:
+			people[who].react(seq, []string{"👍", "🎉"}[r.IntN(2)])
+		case 6:
+			people[who].post(at + []string{"/pin", "/unpin"}[r.IntN(2)])
+		case 7:
+			if len(authors) > 3 {
+				people[authors[seq]].post(at + "/delete")
+				delete(authors, seq)
+			}
+		case 8:
+			names[who] = fmt.Sprintf("%c%d", 'A'+rune(r.IntN(26)), 10*step+who)
+			people[who].post("/session", "nickname", names[who])
+		}
+	}
+	looker := s.visitor()
+	live := looker.opened("/rooms/parlor")
+	live.cursor = s.store.Epoch() + ".3"
+	until := looker.follow(live)
+	memory, database := looker.opened("/rooms/parlor"), looker.opened("/rooms/parlor")
+	memory.cursor, database.cursor = live.cursor, live.cursor
+	for step := range 60 {
+		change(step)
+		room, err := s.store.Room(t.Context(), "parlor")
+		if err != nil {
+			t.Fatal(err)
+		}
+		cursor := fmt.Sprintf("%s.%d", room.Epoch, room.Rev)
+		until(cursor)
+		want := looker.opened("/rooms/parlor?after=0")
+		check := func(way string, p *openPage) {
+			t.Helper()
+			if !slices.Equal(p.log, want.log) {
+				t.Fatalf("step %d, %s: the page shows %v, the history is %v", step, way, p.log, want.log)
+			}
+			for id, text := range want.texts {
+				if got := strings.ReplaceAll(p.texts[id], "\n", ""); got != strings.ReplaceAll(text, "\n", "") {
+					t.Fatalf("step %d, %s: the page shows\n%s\nthe history is\n%s", step, way, got, text)
+				}
+			}
+		}
+		check("live", live)
+		check("as it is opened", looker.opened("/rooms/parlor"))
+		if r.IntN(3) == 0 {
+			looker.resume(memory, cursor)
+			check("from memory", memory)
+		}
+		if r.IntN(6) == 0 {
+			other.visitor().resume(database, cursor)
+			check("from the database", database)
+		}
 	}
 }
 

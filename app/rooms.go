@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"strconv"
@@ -275,12 +276,20 @@ func (s *Server) writeRoom(w http.ResponseWriter, r *http.Request, room *chat.Ro
 	if err != nil {
 		return err
 	}
-	s.bus.Wake(saved.ID, saved.Rev)
-	if err := s.hall.refresh(r.Context(), saved.ID); err != nil {
-		return err
-	}
-	http.Redirect(w, r, string(templ.URL("/rooms/"+pathEscape(saved.Slug))), http.StatusSeeOther)
+	s.tellRoom(r.Context(), saved)
+	http.Redirect(w, r, roomPath(saved), http.StatusSeeOther)
 	return nil
+}
+
+// tellRoom tells everybody that a room was made or changed, and has it in this
+// node's lists before the answer leads there.
+func (s *Server) tellRoom(ctx context.Context, room chat.Room) {
+	s.bus.Wake(room.ID, room.Rev)
+	ctx, cancel := afterwards(ctx)
+	defer cancel()
+	if err := s.hall.refresh(ctx, room.ID); err != nil {
+		s.log.Warn("the lists show a room a little later", "room", room.ID, "err", err)
+	}
 }
 
 func (s *Server) saveRoom(r *http.Request, room *chat.Room) (chat.Room, error) {

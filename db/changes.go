@@ -17,8 +17,8 @@ type Changes struct {
 	// Messages that are new or changed, in the order of Seq. A message is new
 	// to the reader when its Seq is above the number asked for.
 	Messages []chat.Message
-	People   []chat.Person // members whose nickname or seal changed
-	About    bool          // name or topic changed
+	People   []chat.Person // members whose nickname changed
+	About    bool          // what stands around the messages changed (Room.AboutRev)
 	// TooMany says that there are more than MostChanges: the lists are empty
 	// and the reader needs a page.
 	TooMany bool
@@ -48,7 +48,8 @@ const roomSinceSQL = `select ` + roomColumns + `,
 	from rooms r where r.id = $1`
 
 // Changes reads what a reader at number `after` missed. It is the one source
-// of the live path, of every resume and of what is kept in memory.
+// of the live path, of every resume and of what is kept in memory. Without the
+// room it is NotFound. A number beyond the room's has missed nothing.
 func (s *Store) Changes(ctx context.Context, roomID, after int64) (Changes, error) {
 	var out Changes
 	err := again(ctx, func() error {

@@ -206,8 +206,9 @@ func (s *Store) Epoch() string {
 }
 
 // OnNewEpoch has do called when a room is read from a database with another
-// epoch than before, while the read still waits for it to return: nothing that
-// is remembered of the old one holds in the new one.
+// epoch than before: nothing that is remembered of the old one holds in the new
+// one. No read that found the new epoch returns before do has; do must not ask
+// for the Epoch.
 func (s *Store) OnNewEpoch(do func()) {
 	s.epochMu.Lock()
 	defer s.epochMu.Unlock()
@@ -221,12 +222,13 @@ func (s *Store) OnCommit(do func(posts int)) { s.committed = do }
 // sawEpoch notes the epoch that a room was read with.
 func (s *Store) sawEpoch(epoch string) {
 	s.epochMu.Lock()
-	do := s.newEpoch
-	same := epoch == s.epoch
+	defer s.epochMu.Unlock()
+	if epoch == s.epoch {
+		return
+	}
 	s.epoch = epoch
-	s.epochMu.Unlock()
-	if !same && do != nil {
-		do()
+	if s.newEpoch != nil {
+		s.newEpoch()
 	}
 }
 

@@ -563,6 +563,69 @@ func TestRenameTakesANumberInEveryRoomOfThePerson(t *testing.T) {
 	}
 }
 
+// Who is renamed just when they speak in a room for the first time is renamed
+// there, too: the room takes a number for it, although the rename had begun
+// before the person belonged to it.
+func TestRenameReachesARoomThatIsJoinedMeanwhile(t *testing.T) {
+	h, ctx := newHouse(t), context.Background()
+	ann := h.enter("Ann")
+	tea, err := h.MakeRoom(ctx, ann.ID, "Tea", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.say(1, ann, "here")
+	for _, name := range []string{"Anna", "ANNA"} { // another name, and another spelling of it
+		t.Run(name, func(t *testing.T) {
+			if _, err := h.DB.Exec(`delete from memberships where room_id = $1`, tea.ID); err != nil {
+				t.Fatal(err)
+			}
+			joining, err := h.DB.Beginx()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer joining.Rollback()
+			if _, err := joining.Exec(`select from rooms where id = $1 for no key update`, tea.ID); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := joining.Exec(`insert into memberships (room_id, person_id) values ($1, $2)`, tea.ID, ann.ID); err != nil {
+				t.Fatal(err)
+			}
+			before, err := h.Room(ctx, "tea")
+			if err != nil {
+				t.Fatal(err)
+			}
+			nick, _ := chat.ParseNickname(name, 32)
+			var revs []db.RoomRev
+			done := make(chan error, 1)
+			go func() {
+				var err error
+				_, revs, err = h.Rename(ctx, ann.ID, nick, 32)
+				done <- err
+			}()
+			for waits := false; !waits; {
+				select {
+				case err := <-done:
+					t.Fatalf("renamed to %v without the room: %v", revs, err)
+				default:
+				}
+				if err := h.DB.Get(&waits, `select exists (select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock')`); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := joining.Commit(); err != nil {
+				t.Fatal(err)
+			}
+			if err := <-done; err != nil {
+				t.Fatal(err)
+			}
+			c, err := h.Changes(ctx, tea.ID, before.Rev)
+			if err != nil || c.Room.Rev != before.Rev+1 || len(c.People) != 1 || c.People[0].Nickname != name || len(revs) != 2 {
+				t.Errorf("%+v, told %v, %v", c, revs, err)
+			}
+		})
+	}
+}
+
 // Renaming and posting at once never wait for each other in a circle.
 func TestRenameWhilePosting(t *testing.T) {
 	h := newHouse(t)
@@ -750,4 +813,36 @@ func TestConcurrentPostsShareACommit(t *testing.T) {
 	if len(commits) > posts/3 {
 		t.Fatalf("%d commits for %d posts", len(commits), posts)
 	}
+}
+
+// A backup is restored under a program that runs. Whoever is told the new epoch
+// can rely on it that nothing is remembered of the old one any more.
+func TestNobodyIsToldANewEpochBeforeTheOldOneIsForgotten(t *testing.T) {
+	h, ctx := newHouse(t), context.Background()
+	forgotten := false
+	h.OnNewEpoch(func() {
+		for range 100 { // others have the time to read, too
+			if err := h.Ping(ctx); err != nil {
+				t.Error(err)
+			}
+		}
+		forgotten = true
+	})
+	read := func() {
+		var all sync.WaitGroup
+		for range 4 {
+			all.Go(func() {
+				room, err := h.Room(ctx, "parlor")
+				if err != nil || (room.Epoch == "restored") != forgotten {
+					t.Errorf("epoch %q, the old one is forgotten: %v, %v", room.Epoch, forgotten, err)
+				}
+			})
+		}
+		all.Wait()
+	}
+	read() // each has a connection now
+	if _, err := h.DB.Exec(`update house set epoch = 'restored'`); err != nil {
+		t.Fatal(err)
+	}
+	read()
 }

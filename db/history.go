@@ -146,7 +146,8 @@ func (s *Store) Window(ctx context.Context, room chat.Room, from, to int64, most
 	return page, nil
 }
 
-// SaidAfter counts the messages of a room after a number, by two look-ups.
+// SaidAfter counts the messages of a room after a number, by two look-ups, and
+// finds the first of them; 0 when there is none.
 func (s *Store) SaidAfter(ctx context.Context, room chat.Room, after int64) (count, firstSeq int64, err error) {
 	var last []int64
 	err = again(ctx, func() error {

@@ -52,7 +52,7 @@ var selectMessages = `
 	       ) end as mentioned_people,
 	       case when m.pinned_by is not null then (select ` + personJSON + ` from people x where x.id = m.pinned_by) end as pinned_by_person,
 	       case when q.seq is not null then jsonb_build_object(
-	           'Seq', q.seq, 'Body', left(q.body, 600), 'Files', q.files, 'Deleted', q.deleted_at is not null,
+	           'Seq', q.seq, 'Body', left(q.body, ` + mostQuoted + `), 'Files', q.files, 'Deleted', q.deleted_at is not null,
 	           'Author', (select ` + personJSON + ` from people x where x.id = q.author_id)
 	       ) end as parent,
 	       case when m.reactions > 0 then (
@@ -78,7 +78,12 @@ var selectMessages = `
 	from messages m join people p on p.id = m.author_id
 	left join messages q on q.room_id = m.room_id and q.seq = m.parent_seq `
 
-var latestReactions, reactionNames = strconv.Itoa(chat.LatestReactions), strconv.Itoa(chat.ReactionNames)
+// Limits of chat, as parts of a query.
+var (
+	latestReactions = strconv.Itoa(chat.LatestReactions)
+	reactionNames   = strconv.Itoa(chat.ReactionNames)
+	mostQuoted      = strconv.Itoa(chat.MostQuoted)
+)
 
 const personJSON = `jsonb_build_object('ID', x.id, 'Nickname', x.nickname, 'Hue', x.hue)`
 

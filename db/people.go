@@ -93,9 +93,25 @@ type RoomRev struct {
 	Rev    int64 `db:"rev"`
 }
 
-// Rename gives a person another nickname. Every room in which the person has
-// spoken takes its next number for it; these are returned.
-func (s *Store) Rename(ctx context.Context, personID int64, nick chat.Nickname, most int) (chat.Person, []RoomRev, error) {
+// errJoined says that a person joined a room while they were renamed.
+var errJoined = errors.New("the person has just joined a room")
+
+// Rename gives a person another nickname. Every room that the person belongs to
+// takes its next number for it; these are returned.
+func (s *Store) Rename(ctx context.Context, personID int64, nick chat.Nickname, most int) (person chat.Person, revs []RoomRev, err error) {
+	for try := 1; ; try++ {
+		person, revs, err = s.rename(ctx, personID, nick)
+		if try == mostTries || !errors.Is(err, errJoined) {
+			break
+		}
+	}
+	if err != nil {
+		return chat.Person{}, nil, fmt.Errorf("rename person %d: %w", personID, s.nicknameTaken(ctx, err, nick, most, personID))
+	}
+	return person, revs, nil
+}
+
+func (s *Store) rename(ctx context.Context, personID int64, nick chat.Nickname) (chat.Person, []RoomRev, error) {
 	var row personRow
 	var revs []RoomRev
 	err := s.inTx(ctx, func(tx *sqlx.Tx) error {
@@ -110,6 +126,23 @@ func (s *Store) Rename(ctx context.Context, personID int64, nick chat.Nickname, 
 			returning rooms.id as room_id, rooms.rev`, personID); err != nil {
 			return err
 		}
+		// Whoever makes a membership of the person waits for this lock, by its
+		// foreign key, or has come before and is seen.
+		rooms := make([]int64, len(revs))
+		for i, at := range revs {
+			rooms[i] = at.RoomID
+		}
+		if _, err := tx.ExecContext(ctx, `select from people where id = $1 for update`, personID); err != nil {
+			return err
+		}
+		var joined bool
+		if err := tx.GetContext(ctx, &joined, `
+			select exists (select from memberships where person_id = $1 and not room_id = any($2))`, personID, pq.Array(rooms)); err != nil {
+			return err
+		}
+		if joined {
+			return errJoined
+		}
 		if err := s.release(ctx, tx, nick); err != nil {
 			return err
 		}
@@ -123,10 +156,7 @@ func (s *Store) Rename(ctx context.Context, personID int64, nick chat.Nickname, 
 			update memberships b set rev = r.rev from rooms r where r.id = b.room_id and b.person_id = $1`, personID)
 		return err
 	})
-	if err != nil {
-		return chat.Person{}, nil, fmt.Errorf("rename person %d: %w", personID, s.nicknameTaken(ctx, err, nick, most, personID))
-	}
-	return row.person(), revs, nil
+	return row.person(), revs, err
 }
 
 // release frees a nickname that nobody has used for HoldFor.

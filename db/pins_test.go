@@ -172,6 +172,15 @@ func TestSavingHasALimit(t *testing.T) {
 	if err := h.Save(ctx, ann.ID, 1, seq); reason(err) != chat.TooManySaved {
 		t.Fatal(err)
 	}
+	// The last one that there is room for may be saved again: its answer was lost.
+	if err := h.Unsave(ctx, ann.ID, 1, 1001); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := h.Save(ctx, ann.ID, 1, seq); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 func TestOnlyTheMakerTurnsPreviewsOff(t *testing.T) {

@@ -29,8 +29,8 @@ const (
 type Reacted struct {
 	Rev   int64 // the room's new number; 0: it was as wanted already
 	Given bool  // the emoji is there now
-	// Crowded says that an emoji of the message is given by more people than
-	// everybody is told of (chat.LatestReactions).
+	// Crowded says that an emoji of the message was crowded before (see
+	// chat.Reaction), or would have been with one more.
 	Crowded bool
 }
 
@@ -40,7 +40,10 @@ type Reacted struct {
 func (s *Store) React(ctx context.Context, roomID, seq, personID int64, emoji string, want Want) (Reacted, error) {
 	var done Reacted
 	rev, err := s.changeMessage(ctx, roomID, seq, func(tx *sqlx.Tx, rev int64, old chat.Message) (bool, error) {
-		done = Reacted{Crowded: slices.ContainsFunc(old.Reactions, func(r chat.Reaction) bool { return r.Count >= chat.LatestReactions })}
+		done = Reacted{Crowded: slices.ContainsFunc(old.Reactions, func(r chat.Reaction) bool {
+			r.Count++
+			return r.Crowded()
+		})}
 		if old.Deleted() {
 			return false, chat.Refuse(chat.Conflict, chat.ReactionTooLate)
 		}

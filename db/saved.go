@@ -54,7 +54,8 @@ func (s *Store) Save(ctx context.Context, personID, roomID, seq int64) error {
 			return chat.Refuse(chat.Conflict, chat.MessageDeleted)
 		}
 		var n int
-		if err := tx.GetContext(ctx, &n, `select count(*) from saved where person_id = $1`, personID); err != nil {
+		if err := tx.GetContext(ctx, &n, `
+			select count(*) from saved where person_id = $1 and (room_id, seq) <> ($2, $3)`, personID, roomID, seq); err != nil {
 			return err
 		}
 		if n >= MostSaved {

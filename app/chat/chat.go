@@ -36,15 +36,16 @@ type Room struct {
 	Slug  string // the readable part of its URL
 	Name  string
 	Topic string // may be empty
-	// MakerID is the person who made the room and may change its name and
-	// topic; 0 for the room that exists from the start.
+	// MakerID is the person who made the room and may change it (CanChange); 0
+	// for the room that exists from the start.
 	MakerID int64
 	// Epoch names the database that Rev is a number of; a restored backup has
 	// another one.
 	Epoch string
 	// Rev is the number of the latest change of anything the room shows.
 	Rev int64
-	// AboutRev is the number of the latest change of name or topic.
+	// AboutRev is the number of the latest change of what a page shows around
+	// the messages: Name, Slug, Topic, Previews and Pins.
 	AboutRev int64
 	// Said counts all messages ever said here, deleted ones included.
 	Said int64
@@ -68,7 +69,8 @@ type Glance struct {
 	LastFiles  int      // how many files came with it
 }
 
-// CanChange tells whether the person may change the room's name and topic.
+// CanChange tells whether the person may change the room's name and topic, and
+// whether it has previews.
 func (r Room) CanChange(personID int64) bool {
 	return personID != 0 && r.MakerID == personID
 }
@@ -115,11 +117,15 @@ type Message struct {
 	PinnedBy  Person
 }
 
+// MostQuoted is how much of a message's text one that answers it is told, in
+// characters (code points): more than it shows.
+const MostQuoted = 600
+
 // Quote is a message as one that answers it shows it.
 type Quote struct {
 	Seq     int64
 	Author  Person
-	Body    string // its beginning
+	Body    string // its beginning, at most MostQuoted characters
 	Files   int    // that belong to it
 	Deleted bool
 }
@@ -140,10 +146,16 @@ type Reaction struct {
 	Count int // of the people who gave it
 	// People are the first of them, the very first at the beginning.
 	People []Person
-	// Latest are the ids of the latest of them. Who is not among these can't
-	// see on the page that the emoji is theirs, too.
+	// Latest are the ids of the latest of them, at most LatestReactions.
 	Latest []int64
 }
+
+// Crowded tells whether more people gave the emoji than everybody is told of:
+// who is not among the Latest can't see by them that it is theirs, too.
+func (r Reaction) Crowded() bool { return r.Count > LatestReactions }
+
+// Crowded tells whether one of the message's emoji is.
+func (m Message) Crowded() bool { return slices.ContainsFunc(m.Reactions, Reaction.Crowded) }
 
 // TakesEmoji tells whether the emoji may be given to the message, or whether
 // it would be one too many.
@@ -181,9 +193,19 @@ func Mention(personID int64) string {
 	return "\x0E" + strconv.FormatInt(personID, 10) + "\x0F"
 }
 
-// QuoteOf is the message as one that answers it shows it.
+// QuoteOf is the message as one that answers it shows it. Of the text it takes
+// what the database does: what is cut may mean something else to Markdown, and
+// a quote must be the same whichever way it comes.
 func QuoteOf(m Message) *Quote {
-	return &Quote{Seq: m.Seq, Author: m.Author, Body: m.Body, Files: len(m.Files), Deleted: m.Deleted()}
+	body, n := m.Body, 0
+	for i := range body {
+		if n == MostQuoted {
+			body = body[:i]
+			break
+		}
+		n++
+	}
+	return &Quote{Seq: m.Seq, Author: m.Author, Body: body, Files: len(m.Files), Deleted: m.Deleted()}
 }
 
 // Names tells whether the message shows the person's nickname anywhere.

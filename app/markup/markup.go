@@ -106,10 +106,13 @@ func mentioned(out string, people map[int64]string) string {
 		case id == 0:
 			return `<span class="mention" data-mention="here">@here</span>`
 		}
-		person := strconv.FormatInt(id, 10)
-		return `<span class="mention" data-mention="` + person + `">@<bdi data-name="` + person + `">` +
-			html.EscapeString(name[1:]) + `</bdi></span>`
+		return `<span class="mention" data-mention="` + strconv.FormatInt(id, 10) + `">` + named(id, name) + `</span>`
 	})
+}
+
+// named is a mention under a name that a rename can reach.
+func named(id int64, name string) string {
+	return `@<bdi data-name="` + strconv.FormatInt(id, 10) + `">` + html.EscapeString(name[1:]) + `</bdi>`
 }
 
 // Text is a body as its author types it, for editing: with @Nickname where a
@@ -129,11 +132,29 @@ const mostLine = 120
 // a reader counts them (UAX 29), the last of them an ellipsis where something
 // was left out of the line.
 func Line(body string, people map[int64]string) string {
+	return line(body, func(s string) string { return Text(s, people) })
+}
+
+// LineHTML is Line as HTML, for what stays on a page and follows its people:
+// each mention holds the nickname in an element with data-name, as in HTML, and
+// counts as one character, so that nobody's rename ends the line elsewhere.
+func LineHTML(body string, people map[int64]string) string {
+	tokens := line(body, func(s string) string { return s })
+	return replaceTokens(html.EscapeString(tokens), func(id int64) string {
+		name, known := nickname(id, people)
+		if !known || id == 0 {
+			return html.EscapeString(name)
+		}
+		return named(id, name)
+	})
+}
+
+// line is the Line of a body. put says what becomes of a text with tokens.
+func line(body string, put func(string) string) string {
 	body = clean(body)
-	line := plain(body, people, false)
+	line := plain(body, put, false)
 	if line == "" {
-		body = strings.TrimSpace(Text(body, people))
-		line, _, _ = strings.Cut(body, "\n")
+		line, _, _ = strings.Cut(strings.TrimSpace(put(body)), "\n")
 	}
 	return clip(strings.Join(strings.Fields(line), " "), mostLine)
 }
@@ -142,37 +163,42 @@ func Line(body string, people map[int64]string) string {
 // for each that is shown. What can't be rendered, or shows nothing, is its Text.
 func Plain(body string, people map[int64]string) string {
 	body = clean(body)
-	if text := strings.TrimSpace(plain(body, people, true)); text != "" {
+	put := func(s string) string { return Text(s, people) }
+	if text := strings.TrimSpace(plain(body, put, true)); text != "" {
 		return text
 	}
-	return Text(body, people)
+	return put(body)
 }
 
 // plain is "" for what can't be read within the bounds.
-func plain(body string, people map[int64]string, whole bool) (text string) {
+func plain(body string, put func(string) string, whole bool) (text string) {
 	defer func() {
 		if recover() != nil {
 			text = ""
 		}
 	}()
-	w := &liner{source: []byte(body), people: people, whole: whole}
+	w := &liner{source: []byte(body), put: put, whole: whole}
 	w.block(parse(body))
 	return w.String()
 }
 
-// clip shortens a text to so many characters.
+// clip shortens a text to so many characters. A token is one.
 func clip(s string, most int) string {
 	if len(s) <= most {
 		return s
 	}
-	kept, n := 0, 0
-	for g := graphemes.FromString(s); g.Next(); n++ {
+	kept, n, inToken := 0, 0, false
+	for g := graphemes.FromString(s); g.Next(); {
+		if inToken = g.Value() == begins || inToken && g.Value() != ends; inToken {
+			continue // its end counts
+		}
 		if n == most {
 			return strings.TrimSpace(s[:kept]) + "…"
 		}
 		if n < most-1 {
 			kept = g.End()
 		}
+		n++
 	}
 	return s
 }

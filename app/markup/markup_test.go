@@ -209,6 +209,32 @@ func TestLine(t *testing.T) {
 	}
 }
 
+// A line that stays on a page has its nicknames where a rename finds them, and
+// ends at the same place whatever people are called.
+func TestLineHTML(t *testing.T) {
+	zhang := `@<bdi data-name="42">张三</bdi>`
+	for body, want := range map[string]string{
+		"":                                "",
+		"a <b>&*c*\nd":                    "a &lt;b&gt;&amp;c",
+		"hi " + chat.Mention(42) + "!":    "hi " + zhang + "!",
+		"`" + chat.Mention(8) + "`":       `@<bdi data-name="8">a</bdi>`,
+		"***\n" + chat.Mention(42):        zhang,
+		chat.Mention(0):                   "@here",
+		chat.Mention(4711):                "@?",
+		strings.Repeat("x\x0E42\x0F", 60): strings.Repeat("x"+zhang, 60),
+		strings.Repeat("x\x0E42\x0F", 61): strings.Repeat("x"+zhang, 59) + "x…",
+	} {
+		if got := LineHTML(body, people); got != want {
+			t.Errorf("LineHTML(%q)\n got %q\nwant %q", body, got, want)
+		}
+	}
+	long := map[int64]string{42: strings.Repeat("长", 400)}
+	body := strings.Repeat("\x0E42\x0F ", 100)
+	if got, want := LineHTML(body, long), strings.ReplaceAll(LineHTML(body, people), people[42], long[42]); got != want {
+		t.Errorf("under a long name\n%q\nunder a short one\n%q", got, want)
+	}
+}
+
 // attributes are what each element may have, by a pattern that is told here
 // once more, independently of the policy.
 var attributes = map[string]string{
@@ -293,6 +319,7 @@ func FuzzHTML(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, body string) {
 		check(t, body, HTML(body, people))
+		check(t, body, LineHTML(body, people))
 		checkLine(t, body)
 		if quick, ok := prose(clean(body)); ok {
 			if slow, _ := rendered(clean(body), people); quick != slow {

@@ -308,9 +308,9 @@ func (w *writer) autoLink(n *ast.AutoLink) {
 type liner struct {
 	strings.Builder
 	source []byte
-	people map[int64]string
-	whole  bool // all lines are wanted
-	done   bool // the line is full
+	put    func(string) string // what becomes of a text with tokens
+	whole  bool                // all lines are wanted
+	done   bool                // the line is full
 	depth  int
 }
 
@@ -395,4 +395,4 @@ func (w *liner) inline(n ast.Node) {
 	}
 }
 
-func (w *liner) add(s []byte) { w.WriteString(Text(string(s), w.people)) }
+func (w *liner) add(s []byte) { w.WriteString(w.put(string(s))) }

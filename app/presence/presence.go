@@ -354,6 +354,21 @@ func (p *Presence) Renamed(person chat.Person) {
 	}
 }
 
+// Restored says that the people come from another database now, a backup: the
+// nickname that somebody took after it was made is lost, and does not count as
+// the newer one. What is told of people from now on holds.
+func (p *Presence) Restored() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	clear(p.renamed)
+	for _, r := range p.rooms {
+		for _, s := range r.people {
+			s.person.Renames = 0
+		}
+		r.list = nil
+	}
+}
+
 // Here lists who is in the room, by nickname. The list is shared and must not
 // be changed.
 func (p *Presence) Here(room int64) []chat.Person {

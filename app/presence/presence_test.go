@@ -161,6 +161,24 @@ func TestOldNicknameDoesNotComeBack(t *testing.T) {
 	}
 }
 
+// In a backup somebody has the nickname of then, with fewer renamings, or is
+// somebody else.
+func TestNicknamesOfARestoredDatabaseHold(t *testing.T) {
+	c := newClocked()
+	c.Arrive(7, ann)
+	c.Arrive(7, bob)
+	c.Renamed(chat.Person{ID: ann.ID, Nickname: "Lost", Renames: 3})
+	c.Renamed(chat.Person{ID: bob.ID, Nickname: "lost, too", Renames: 1})
+	expect(t, c.Here(7), "Lost", "lost, too")
+	c.Restored()
+	c.Arrive(7, chat.Person{ID: ann.ID, Nickname: "Anna", Renames: 2})
+	c.Depart(7, ann.ID)
+	c.Arrive(7, chat.Person{ID: bob.ID, Nickname: "carl"})
+	c.Arrive(8, chat.Person{ID: bob.ID, Nickname: "carl"})
+	expect(t, c.Here(7), "Anna", "carl")
+	expect(t, c.Here(8), "carl")
+}
+
 func TestWhoLeavesOneNodeMayBeOnAnother(t *testing.T) {
 	c := newClocked()
 	c.Elsewhere("two", 7, ann, 0)
