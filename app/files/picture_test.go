@@ -368,6 +368,17 @@ func jpegHeadOnly(frame byte, width, height uint16) []byte {
 		jpegSegment(0xDA, "\x03\x01\x00\x02\x11\x03\x11\x00\x3F\x00") + "data\xFF\xD9")
 }
 
+// frameOnly is an animated WebP of one frame, on a canvas of 16 by 16 pixels,
+// whose head says that the frame has 46,000 by 46,000.
+func frameOnly(picture string) []byte {
+	about, frame := make([]byte, 10), make([]byte, 16)
+	about[0], about[4], about[7] = 0x02, 15, 15
+	binary.LittleEndian.PutUint16(frame[6:], 45999)
+	binary.LittleEndian.PutUint16(frame[9:], 45999)
+	return []byte(riffChunk("RIFF", []byte("WEBP"+riffChunk("VP8X", about)+riffChunk("ANIM", make([]byte, 6))+
+		riffChunk("ANMF", append(frame, picture...)))))
+}
+
 // A few bytes can announce a picture that would fill the memory.
 func TestCostlyPicturesAreNotDecoded(t *testing.T) {
 	d := newDepot(t)
@@ -386,6 +397,10 @@ func TestCostlyPicturesAreNotDecoded(t *testing.T) {
 		"progressive JPEG": jpegHeadOnly(0xC2, 5000, 5000),
 		"GIF":              append([]byte("GIF89a\xFF\xFF\xFF\xFF\x00\x00\x00"), gifFile(t)[13:]...),
 		"WebP":             []byte(riffChunk("RIFF", []byte("WEBP"+riffChunk("VP8L", vp8l(16384, 16384, color.NRGBA{A: 255}))))),
+		// The canvas is small, and the frame is not.
+		"animated WebP":             frameOnly(riffChunk("VP8L", vp8l(16384, 16384, color.NRGBA{A: 255}))),
+		"animated WebP, allowed":    frameOnly(riffChunk("VP8L", vp8l(6000, 6000, color.NRGBA{A: 255}))),
+		"animated WebP with shades": frameOnly(riffChunk("ALPH", make([]byte, 20))),
 	} {
 		decoded = false
 		a := keep(t, d, content)
