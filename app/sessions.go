@@ -3,6 +3,7 @@ package app
 import (
 	"crypto/rand"
 	"errors"
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
@@ -281,7 +282,7 @@ func localPath(next string) string {
 // parseForm reads a posted form; one that can't be read is a 400.
 func parseForm(r *http.Request) error {
 	if isMultipart(r) {
-		return readMultipart(r, nil)
+		return readMultipart(r, math.MaxInt64-1, nil) // the body is bounded
 	}
 	err := r.ParseForm()
 	var tooBig *http.MaxBytesError
