@@ -9,12 +9,13 @@ import (
 )
 
 // limits slow down floods: of messages by person and by address, and of new
-// nicknames by address.
+// nicknames and rooms by address.
 type limits struct {
 	mu        sync.Mutex
 	posts     buckets[int64]
 	addrPosts buckets[netip.Addr]
 	names     buckets[netip.Addr]
+	rooms     buckets[netip.Addr]
 	typing    buckets[int64]
 	searches  buckets[netip.Addr]
 	files     buckets[int64]
@@ -60,13 +61,14 @@ func newLimits(cfg Config) *limits {
 		addrPosts: newBuckets[netip.Addr](cfg.PostsPerSecond*10, cfg.PostsBurst*10),
 		names:     newBuckets[netip.Addr](float64(cfg.NicknamesPerHour)/3600, max(cfg.NicknamesPerHour, 1)),
 		typing:    newBuckets[int64](1, 3),
-		searches:  newBuckets[netip.Addr](searchesPerSecond(cfg), 30),
+		rooms:     newBuckets[netip.Addr](unlessOff(cfg, roomsPerHour/3600.), roomsPerHour),
+		searches:  newBuckets[netip.Addr](unlessOff(cfg, 5), 30), // enough for several who search as they type
 		files:     newBuckets[int64](cfg.PostsPerSecond, 2*cfg.FilesPerMessage),
 		notes:     newBuckets[int64](10, 40), // by the pages of one person, several at once
 	}
 }
 
-// mayPost also counts edits, deletions and new rooms.
+// mayPost also counts edits, deletions, rooms and new names of those who have one.
 func (l *limits) mayPost(personID int64, addr netip.Addr, now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -93,12 +95,22 @@ func (l *limits) mayType(personID int64, now time.Time) bool {
 	return l.typing.allow(personID, now)
 }
 
-// searchesPerSecond is enough for several who search as they type.
-func searchesPerSecond(cfg Config) float64 {
-	if cfg.PostsPerSecond == 0 { // no flood control at all
+// roomsPerHour is how many new rooms may come from one address. The lists hold
+// the latest hundred: a few minutes of new ones would push all others off them.
+const roomsPerHour = 20
+
+// unlessOff is the rate where there is flood control at all.
+func unlessOff(cfg Config, perSecond float64) float64 {
+	if cfg.PostsPerSecond == 0 {
 		return 0
 	}
-	return 5
+	return perSecond
+}
+
+func (l *limits) mayMakeRoom(addr netip.Addr, now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.rooms.allow(addr, now)
 }
 
 func (l *limits) maySearch(addr netip.Addr, now time.Time) bool {
@@ -120,6 +132,7 @@ func (l *limits) sweep(now time.Time) {
 	l.posts.sweep(now)
 	l.addrPosts.sweep(now)
 	l.names.sweep(now)
+	l.rooms.sweep(now)
 	l.typing.sweep(now)
 	l.searches.sweep(now)
 	l.files.sweep(now)
