@@ -1,6 +1,7 @@
 package files
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/binary"
@@ -496,6 +497,42 @@ func TestDecodingThatTakesTooLongIsGivenUp(t *testing.T) {
 	formats["image/png"] = f
 	if a := keep(t, d, content); a.Type != unknownType {
 		t.Errorf("a decoder that panics: %+v", a)
+	}
+}
+
+// calls counts how often a file is asked to write.
+type calls struct{ n int }
+
+func (c *calls) Write(p []byte) (int, error) {
+	c.n++
+	return len(p), nil
+}
+
+func (c *calls) ReadFrom(r io.Reader) (int64, error) { // as an os.File can
+	c.n++
+	return io.Copy(io.Discard, r)
+}
+
+func TestSmallPartsAreWrittenTogether(t *testing.T) {
+	const many = 200_000
+	head := "GIF89a\x08\x00\x08\x00\x00\x00\x00"
+	for name, test := range map[string]struct {
+		format, content string
+	}{
+		"blocks of a GIF":      {"image/gif", head + "\x2C\x00\x00\x00\x00\x08\x00\x08\x00\x00\x02" + strings.Repeat("\x01a", many) + "\x00;"},
+		"frames of a GIF":      {"image/gif", head + strings.Repeat("\x2C\x00\x00\x00\x00\x08\x00\x08\x00\x00\x02\x01a\x00", many/8) + ";"},
+		"chunks of a PNG":      {"image/png", string(pngHead) + strings.Repeat(pngChunk("IDAT", nil), many/8)},
+		"marks in a JPEG":      {"image/jpeg", "\xFF\xD8" + jpegSegment(0xDA, "") + strings.Repeat("\xFF\x00", many)},
+		"segments of a JPEG":   {"image/jpeg", "\xFF\xD8" + strings.Repeat(jpegSegment(0xDB, ""), many/4)},
+		"frames of a WebP":     {"image/webp", riffChunk("RIFF", []byte("WEBP"+strings.Repeat(riffChunk("ANMF", nil), many/8)))},
+		"a block that was cut": {"image/gif", head + "\x21\xF9" + strings.Repeat("\x01a", many) + "\x09"},
+	} {
+		var file calls
+		w := bufio.NewWriterSize(&file, 64<<10)
+		_, err := formats[test.format].clean(w, strings.NewReader(test.content))
+		if err = errors.Join(err, w.Flush()); err != nil || file.n > len(test.content)/(16<<10) {
+			t.Errorf("%s: %d bytes in %d writes, %v", name, len(test.content), file.n, err)
+		}
 	}
 }
 
