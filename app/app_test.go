@@ -753,8 +753,29 @@ func TestFloodIsSlowedWithASentence(t *testing.T) {
 			t.Error("no Retry-After")
 		}
 	}
-	s.guest("Bob")
-	contains(t, s.visitor().post("/session", "nickname", "Carol"), 429)
+	// A new nickname goes to every room, so it counts, too.
+	contains(t, ann.post("/session", "nickname", "Anna"), 429, `value="Anna"`, "Wait a moment")
+	bob := s.guest("Bob")
+	contains(t, s.visitor().post("/session", "nickname", "Carol"), 429, `value="Carol"`)
+	contains(t, bob.post("/session", "nickname", "Bobby"), 303)
+}
+
+// The lists hold a hundred rooms: somebody with a hundred new ones would have
+// them for themselves.
+func TestRoomsAreMadeSlowly(t *testing.T) {
+	s := newSite(t, func(c *app.Config) { c.PostsPerSecond, c.PostsBurst = 1, 100 })
+	ann := s.guest("Ann")
+	made, last := 0, answer{}
+	for i := range 30 {
+		if last = ann.post("/rooms", "name", fmt.Sprint("Room ", i), "topic", "of mine"); last.code == 303 {
+			made++
+		}
+	}
+	contains(t, last, 429, `value="Room 29"`, "of mine")
+	if made < 10 || made > 25 {
+		t.Errorf("%d rooms", made)
+	}
+	contains(t, ann.post("/rooms/parlor/messages", "body", "still here", "nonce", uuid.NewString()), 303)
 }
 
 func TestSignOutEndsTheStream(t *testing.T) {

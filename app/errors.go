@@ -100,7 +100,8 @@ func field(l i18n.Lang, name, value string, refusal *chat.Error) views.Field {
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	refusal := s.refusalOf(r, err)
 	if r.Method == http.MethodPost && r.PostForm == nil {
-		_ = parseForm(r) // what was written is not lost, whatever else is
+		r.Body = http.MaxBytesReader(w, r.Body, s.mostForm()) // not the files
+		_ = parseForm(r)                                      // what was written is not lost, whatever else is
 	}
 	if refusal.Reason == chat.DatabaseAway && r.PostForm.Get("body") != "" {
 		refusal = chat.Refuse(chat.Unavailable, chat.NotStored)

@@ -113,7 +113,7 @@ func (s *Server) postFile(w http.ResponseWriter, r *http.Request) error {
 		return chat.Refuse(chat.Malformed, chat.FormMalformed)
 	}
 	var taken []chat.File
-	err = readMultipart(patiently(w, r), func(name string, content io.Reader) error {
+	err = readMultipart(patiently(w, r), s.mostForm(), func(name string, content io.Reader) error {
 		if len(taken) > 0 {
 			return chat.Refuse(chat.Malformed, chat.FormMalformed)
 		}
@@ -154,13 +154,11 @@ func (s *Server) readMessageForm(w http.ResponseWriter, r *http.Request) error {
 	room, roomErr := s.roomOf(r)
 	me, meErr := needMe(r)
 	if err := cmp.Or(roomErr, meErr); err != nil {
-		r.Body = http.MaxBytesReader(w, r.Body, s.mostForm())
-		_ = parseForm(r) // without the files; the refusal is of more than this
 		return err
 	}
 	var kept []string
 	count := 0
-	err := readMultipart(patiently(w, r), func(name string, content io.Reader) error {
+	err := readMultipart(patiently(w, r), s.mostForm(), func(name string, content io.Reader) error {
 		if count++; count > s.cfg.FilesPerMessage {
 			return &chat.Error{Kind: chat.Invalid, Field: "upload", Reason: chat.FilesTooMany, Args: []any{s.cfg.FilesPerMessage}}
 		}

@@ -424,6 +424,16 @@ func TestHugeRequestsAreRefused(t *testing.T) {
 			t.Errorf("%s: %d %s", path, a.code, a.body)
 		}
 	}
+	// Of a large request that may bring files only they may be large: what else
+	// is in it is held in memory.
+	text := []part{{"body", "", strings.Repeat("x", 1<<20)}}
+	roomy, _ := folder(t)
+	bob := roomy.guest("Bob")
+	for _, path := range []string{"/rooms/parlor/messages", "/rooms/parlor/files"} {
+		if a := bob.postParts(path, text, "Accept", "application/json"); a.code != http.StatusRequestEntityTooLarge {
+			t.Errorf("much text to %s: %d %s", path, a.code, a.body)
+		}
+	}
 	var many []part
 	for range 300 {
 		many = append(many, part{"file", "", "1"})

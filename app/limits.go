@@ -15,6 +15,7 @@ type limits struct {
 	posts     buckets[int64]      // see mayPost
 	addrPosts buckets[netip.Addr] // the same, of all people at an address
 	names     buckets[netip.Addr] // new nicknames
+	rooms     buckets[netip.Addr] // new rooms
 	typing    buckets[int64]
 	searches  buckets[netip.Addr]
 	files     buckets[int64]
@@ -60,14 +61,16 @@ func newLimits(cfg Config) *limits {
 		addrPosts: newBuckets[netip.Addr](cfg.PostsPerSecond*10, cfg.PostsBurst*10),
 		names:     newBuckets[netip.Addr](float64(cfg.NicknamesPerHour)/3600, max(cfg.NicknamesPerHour, 1)),
 		typing:    newBuckets[int64](1, 3),
-		searches:  newBuckets[netip.Addr](searchesPerSecond(cfg), 30),
+		rooms:     newBuckets[netip.Addr](unlessOff(cfg, roomsPerHour/3600.), roomsPerHour),
+		searches:  newBuckets[netip.Addr](unlessOff(cfg, 5), 30), // enough for several who search as they type
 		files:     newBuckets[int64](cfg.PostsPerSecond, 2*cfg.FilesPerMessage),
 		notes:     newBuckets[int64](10, 40), // by the pages of one person, several at once
 	}
 }
 
 // mayPost counts messages, and all else that others are told of: edits,
-// deletions, reactions, pins, rooms and their names, status lines.
+// deletions, reactions, pins, rooms and their names, status lines, and new
+// nicknames of those who have one.
 func (l *limits) mayPost(personID int64, addr netip.Addr, now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -94,12 +97,22 @@ func (l *limits) mayType(personID int64, now time.Time) bool {
 	return l.typing.allow(personID, now)
 }
 
-// searchesPerSecond is enough for several who search as they type.
-func searchesPerSecond(cfg Config) float64 {
-	if cfg.PostsPerSecond == 0 { // no flood control at all
+// roomsPerHour is how many new rooms may come from one address. The lists hold
+// the latest hundred: a few minutes of new ones would push all others off them.
+const roomsPerHour = 20
+
+// unlessOff is the rate where there is flood control at all.
+func unlessOff(cfg Config, perSecond float64) float64 {
+	if cfg.PostsPerSecond == 0 {
 		return 0
 	}
-	return 5
+	return perSecond
+}
+
+func (l *limits) mayMakeRoom(addr netip.Addr, now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.rooms.allow(addr, now)
 }
 
 func (l *limits) maySearch(addr netip.Addr, now time.Time) bool {
@@ -121,6 +134,7 @@ func (l *limits) sweep(now time.Time) {
 	l.posts.sweep(now)
 	l.addrPosts.sweep(now)
 	l.names.sweep(now)
+	l.rooms.sweep(now)
 	l.typing.sweep(now)
 	l.searches.sweep(now)
 	l.files.sweep(now)

@@ -22,17 +22,14 @@ func takesFiles(r *http.Request) bool {
 		(strings.HasSuffix(r.URL.Path, "/messages") || strings.HasSuffix(r.URL.Path, "/files"))
 }
 
-// Bounds of a form beside its bytes, which bodyLimit bounds.
-const (
-	mostParts      = 200
-	mostFieldBytes = 1 << 23 // of all that is text
-)
+// mostParts bounds a form beside its bytes, which bodyLimit bounds.
+const mostParts = 200
 
-// readMultipart reads a form part by part into r.PostForm (RFC 7578) and calls
-// take for each file in it; with nil, files are passed over. Nothing is kept of
-// a file. If take refuses one, the rest is read nevertheless, and the first
-// refusal is returned.
-func readMultipart(r *http.Request, take func(name string, content io.Reader) error) error {
+// readMultipart reads a form part by part into r.PostForm (RFC 7578), at most so
+// many bytes of text, and calls take for each file in it; with nil, files are
+// passed over. Nothing is kept of a file. If take refuses one, the rest is read
+// nevertheless, and the first refusal is returned.
+func readMultipart(r *http.Request, mostText int64, take func(name string, content io.Reader) error) error {
 	if r.PostForm != nil {
 		return nil // was read before
 	}
@@ -42,7 +39,7 @@ func readMultipart(r *http.Request, take func(name string, content io.Reader) er
 		return chat.Refuse(chat.Malformed, chat.FormMalformed)
 	}
 	var refused error
-	left := int64(mostFieldBytes)
+	left := mostText
 	for parts := 0; ; parts++ {
 		part, err := form.NextPart()
 		if err != nil {

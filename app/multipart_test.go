@@ -65,7 +65,7 @@ func FuzzMultipart(f *testing.F) {
 			t.Fatal(err)
 		}
 		r.Header.Set("Content-Type", "multipart/form-data; boundary=a")
-		err = readMultipart(r, func(name string, content io.Reader) error {
+		err = readMultipart(r, 1<<20, func(name string, content io.Reader) error {
 			if name == "" || strings.ContainsAny(name, "/\\") && name != "/" {
 				t.Errorf("a file called %q", name)
 			}

@@ -267,7 +267,10 @@ func (s *Server) writeRoom(w http.ResponseWriter, r *http.Request, room *chat.Ro
 	}
 	saved, err := s.saveRoom(r, room)
 	var refusal *chat.Error
-	if errors.As(err, &refusal) && refusal.Field != "" && !wantsJSON(r) {
+	if errors.As(err, &refusal) && refusal.Kind == chat.TooMany {
+		refusal.Field = "name" // so that the form comes back
+	}
+	if refusal != nil && refusal.Field != "" && !wantsJSON(r) {
 		p := s.page(r)
 		s.show(w, r, status(refusal), views.RoomFormPage(p, room,
 			field(p.Lang, "name", r.PostForm.Get("name"), refusal), field(p.Lang, "topic", r.PostForm.Get("topic"), refusal)))
@@ -315,6 +318,9 @@ func (s *Server) saveRoom(r *http.Request, room *chat.Room) (chat.Room, error) {
 		return chat.Room{}, err
 	}
 	if room == nil {
+		if addr, _ := s.clientAddr(r); !s.limits.mayMakeRoom(addr, s.now()) {
+			return chat.Room{}, chat.Refuse(chat.TooMany, chat.TooManyRooms)
+		}
 		return s.store.MakeRoom(r.Context(), me.ID, name, topic)
 	}
 	changed, err := s.store.ChangeRoom(r.Context(), room.ID, me.ID, name, topic)

@@ -3,6 +3,7 @@ package app
 import (
 	"crypto/rand"
 	"errors"
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
@@ -136,9 +137,18 @@ func (s *Server) postSession(w http.ResponseWriter, r *http.Request) error {
 	if pick := r.PostForm.Get("pick"); pick != "" {
 		typed = pick
 	}
-	err := s.takeNickname(w, r, typed)
+	var err error
+	if me := me(r); me != nil { // every room where they spoke will show the new one
+		err = s.mayPost(r, *me)
+	}
+	if err == nil {
+		err = s.takeNickname(w, r, typed)
+	}
 	var refusal *chat.Error
-	if errors.As(err, &refusal) && refusal.Field == "nickname" && !wantsJSON(r) {
+	if errors.As(err, &refusal) && refusal.Kind == chat.TooMany {
+		refusal.Field = "nickname" // so that the form comes back
+	}
+	if refusal != nil && refusal.Field == "nickname" && !wantsJSON(r) {
 		p := s.page(r)
 		p.Path = next
 		s.show(w, r, status(refusal), views.SessionPage(p, field(p.Lang, "nickname", typed, refusal), statusField(me(r)), next))
@@ -160,6 +170,9 @@ func (s *Server) takeNickname(w http.ResponseWriter, r *http.Request, typed stri
 		return chat.RefuseField("nickname", chat.NicknameReserved, nick.Shown)
 	}
 	if person := me(r); person != nil {
+		if nick.Shown == person.Nickname {
+			return nil
+		}
 		renamed, revs, err := s.store.Rename(r.Context(), person.ID, nick, s.cfg.Nickname)
 		if err != nil {
 			return err
@@ -281,7 +294,7 @@ func localPath(next string) string {
 // parseForm reads a posted form; one that can't be read is a 400.
 func parseForm(r *http.Request) error {
 	if isMultipart(r) {
-		return readMultipart(r, nil)
+		return readMultipart(r, math.MaxInt64-1, nil) // the body is bounded
 	}
 	err := r.ParseForm()
 	var tooBig *http.MaxBytesError

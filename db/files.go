@@ -23,11 +23,9 @@ const UnsentFor = 24 * time.Hour
 // day is what chat.Limits calls a day.
 const day = 24 * time.Hour
 
-// Numbers that tell apart what is locked by name (pg_advisory_xact_lock).
-const (
-	lockFileOwner  = 0x66696c65 // and a person
-	lockFileDigest = 0x66696c66 // and a digest
-)
+// lockFileDigest tells digests apart from what else is locked by name
+// (pg_advisory_xact_lock).
+const lockFileDigest = 0x66696c66
 
 // RoomFile is a file as its room has it.
 type RoomFile struct {
@@ -65,8 +63,8 @@ func (s *Store) MayAddFile(ctx context.Context, ownerID, size int64, l chat.Limi
 	return nil
 }
 
-// fits refuses a file that goes beyond what a person may add in a day, or all
-// may in all.
+// fits refuses so many bytes more where they go beyond what a person may add in
+// a day, or all may in all.
 func (s *Store) fits(ctx context.Context, q sqlx.QueryerContext, ownerID, size int64, l chat.Limits) error {
 	var all, today int64
 	err := q.QueryRowxContext(ctx, `
@@ -91,19 +89,18 @@ func (s *Store) fits(ctx context.Context, q sqlx.QueryerContext, ownerID, size i
 // anything with it.
 func (s *Store) AddFile(ctx context.Context, roomID, ownerID int64, f chat.File, l chat.Limits) (id int64, err error) {
 	err = s.inTx(ctx, func(tx *sqlx.Tx) error {
-		if _, err := tx.ExecContext(ctx, `select pg_advisory_xact_lock($1, $2)`, lockFileOwner, int32(ownerID)); err != nil {
-			return err
-		}
-		if err := s.fits(ctx, tx, ownerID, f.Size, l); err != nil {
-			return err
-		}
 		if err := lockDigest(ctx, tx, f.Digest); err != nil {
 			return err
 		}
-		return tx.GetContext(ctx, &id, `
+		if err := tx.GetContext(ctx, &id, `
 			insert into files (room_id, owner_id, digest, name, type, size, width, height, uploaded_at, kept)
 			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, false) returning id`,
-			roomID, ownerID, f.Digest, f.Name, f.Type, f.Size, f.Width, f.Height, s.now())
+			roomID, ownerID, f.Digest, f.Name, f.Type, f.Size, f.Width, f.Height, s.now()); err != nil {
+			return err
+		}
+		// Now it is counted in the one row of house, which others wait for: so of
+		// files that come at the same moment, each sees those before it.
+		return s.fits(ctx, tx, ownerID, 0, l)
 	})
 	if err != nil {
 		return 0, fmt.Errorf("add a file to room %d: %w", roomID, err)

@@ -292,28 +292,41 @@ func TestFilesAreLimitedByDayAndInAll(t *testing.T) {
 	}
 }
 
-func TestSimultaneousFilesOfOnePersonKeepToTheDay(t *testing.T) {
-	h, ctx := newHouse(t), context.Background()
-	ann := h.enter("Ann")
-	l := chat.Limits{FileBytesPerDay: 3}
-	var all sync.WaitGroup
-	var mu sync.Mutex
-	added := 0
-	for i := range 8 {
-		all.Go(func() {
-			_, err := h.AddFile(ctx, 1, ann.ID, chat.File{Digest: digest(fmt.Sprint(i)), Name: "x", Size: 1}, l)
-			mu.Lock()
-			defer mu.Unlock()
-			if err == nil {
-				added++
-			} else if reason(err) != chat.FilesOfDay {
-				t.Error(err)
+func TestSimultaneousFilesKeepToTheLimits(t *testing.T) {
+	for name, test := range map[string]struct {
+		limits chat.Limits
+		people int
+		reason chat.Reason
+	}{
+		"of one person to the day": {chat.Limits{FileBytesPerDay: 3}, 1, chat.FilesOfDay},
+		"of many to the total":     {chat.Limits{FilesTotal: 3}, 8, chat.FilesFull},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h, ctx := newHouse(t), context.Background()
+			var owners []chat.Person
+			for i := range test.people {
+				owners = append(owners, h.enter(fmt.Sprint("Ann ", i)))
+			}
+			var all sync.WaitGroup
+			var mu sync.Mutex
+			added := 0
+			for i := range 8 {
+				all.Go(func() {
+					_, err := h.AddFile(ctx, 1, owners[i%len(owners)].ID, chat.File{Digest: digest(fmt.Sprint(i)), Name: "x", Size: 1}, test.limits)
+					mu.Lock()
+					defer mu.Unlock()
+					if err == nil {
+						added++
+					} else if reason(err) != test.reason {
+						t.Error(err)
+					}
+				})
+			}
+			all.Wait()
+			if added != 3 {
+				t.Errorf("%d files of 3", added)
 			}
 		})
-	}
-	all.Wait()
-	if added != 3 {
-		t.Errorf("%d files of 3", added)
 	}
 }
 

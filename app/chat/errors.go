@@ -101,6 +101,7 @@ const (
 	RequestTooBig  Reason = "request-too-big"
 	TooFast        Reason = "too-fast"
 	TooManyNames   Reason = "too-many-names"
+	TooManyRooms   Reason = "too-many-rooms"
 	TooManyStreams Reason = "too-many-streams"
 	DatabaseAway   Reason = "database-away"
 	Draining       Reason = "draining"

@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"cmp"
 	"path"
 	"slices"
 	"strings"
@@ -95,7 +96,7 @@ func FileName(typed, mediaType string) string {
 		_, size := utf8.DecodeLastRuneInString(name)
 		name = strings.TrimRight(name[:len(name)-size], " .\u200D")
 	}
-	return name + ending
+	return cmp.Or(name, "file") + ending // one character may have been too long
 }
 
 // Fit is how large the picture is in a box, in pixels: as large as it is, or as

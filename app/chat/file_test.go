@@ -14,7 +14,7 @@ func TestFileName(t *testing.T) {
 		"a\u202Egpj.exe": "agpj.exe", "nul\x00byte.txt": "nulbyte.txt", "\u200B\u2060": "file", "a\u200Bb.txt": "ab.txt",
 		`a<b>"c":?*|.txt`: "a_b__c_____.txt", "trailing.txt. . ": "trailing.txt", "bad\xFF.txt": "bad.txt",
 		"archive.tar.gz": "archive.tar.gz", "no ending. really": "no ending. really", "\u3164.txt": "txt",
-		family + ".txt": family + ".txt",
+		family + ".txt": family + ".txt", "a" + strings.Repeat("\u0300", 500) + ".txt": "file.txt",
 	} {
 		if got := FileName(typed, "text/plain"); got != want {
 			t.Errorf("FileName(%+q) = %+q, want %+q", typed, got, want)

@@ -3,6 +3,7 @@ package files
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
@@ -273,7 +274,8 @@ func copyColours(w io.Writer, r *bufio.Reader, flags byte) error {
 	return err
 }
 
-// copyBlocks copies blocks of data up to the empty one that ends them.
+// copyBlocks copies blocks of data up to the empty one that ends them. There may
+// be millions, of a byte each: io.CopyN would write each to the file by itself.
 func copyBlocks(w io.Writer, r *bufio.Reader) error {
 	for {
 		size, err := r.Peek(1)
@@ -281,8 +283,12 @@ func copyBlocks(w io.Writer, r *bufio.Reader) error {
 			return err
 		}
 		last := size[0] == 0
-		if _, err := io.CopyN(w, r, 1+int64(size[0])); err != nil || last {
+		block, cut := r.Peek(1 + int(size[0]))
+		if _, err := w.Write(block); err != nil {
 			return err
+		}
+		if _, err := r.Discard(len(block)); err != nil || cut != nil || last {
+			return cmp.Or(err, cut)
 		}
 	}
 }

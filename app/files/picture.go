@@ -141,12 +141,29 @@ func (a *Arrival) look(ctx context.Context, f format, orientation int) (err erro
 }
 
 // size is how large the picture is, which its head says, unless decoding it
-// would cost too much.
+// would cost too much. The part of it that is decoded has a head of its own,
+// and can't be larger.
 func (a *Arrival) size(f format) (image.Point, error) {
-	if _, err := a.content.Seek(0, io.SeekStart); err != nil {
+	size, err := a.sizeOf(f, whole)
+	if err != nil {
 		return image.Point{}, err
 	}
-	head, err := f.config(bufio.NewReader(a.content))
+	part, err := a.sizeOf(f, f.part)
+	if err != nil {
+		return image.Point{}, err
+	}
+	if part.X > size.X || part.Y > size.Y {
+		return image.Point{}, errTooCostly
+	}
+	return size, nil
+}
+
+func (a *Arrival) sizeOf(f format, part func(*os.File) (io.Reader, error)) (image.Point, error) {
+	from, err := part(a.content)
+	if err != nil {
+		return image.Point{}, err
+	}
+	head, err := f.config(bufio.NewReader(from))
 	if err != nil {
 		return image.Point{}, err
 	}

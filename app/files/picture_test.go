@@ -1,6 +1,7 @@
 package files
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/binary"
@@ -368,6 +369,17 @@ func jpegHeadOnly(frame byte, width, height uint16) []byte {
 		jpegSegment(0xDA, "\x03\x01\x00\x02\x11\x03\x11\x00\x3F\x00") + "data\xFF\xD9")
 }
 
+// frameOnly is an animated WebP of one frame, on a canvas of 16 by 16 pixels,
+// whose head says that the frame has 46,000 by 46,000.
+func frameOnly(picture string) []byte {
+	about, frame := make([]byte, 10), make([]byte, 16)
+	about[0], about[4], about[7] = 0x02, 15, 15
+	binary.LittleEndian.PutUint16(frame[6:], 45999)
+	binary.LittleEndian.PutUint16(frame[9:], 45999)
+	return []byte(riffChunk("RIFF", []byte("WEBP"+riffChunk("VP8X", about)+riffChunk("ANIM", make([]byte, 6))+
+		riffChunk("ANMF", append(frame, picture...)))))
+}
+
 // A few bytes can announce a picture that would fill the memory.
 func TestCostlyPicturesAreNotDecoded(t *testing.T) {
 	d := newDepot(t)
@@ -386,6 +398,10 @@ func TestCostlyPicturesAreNotDecoded(t *testing.T) {
 		"progressive JPEG": jpegHeadOnly(0xC2, 5000, 5000),
 		"GIF":              append([]byte("GIF89a\xFF\xFF\xFF\xFF\x00\x00\x00"), gifFile(t)[13:]...),
 		"WebP":             []byte(riffChunk("RIFF", []byte("WEBP"+riffChunk("VP8L", vp8l(16384, 16384, color.NRGBA{A: 255}))))),
+		// The canvas is small, and the frame is not.
+		"animated WebP":             frameOnly(riffChunk("VP8L", vp8l(16384, 16384, color.NRGBA{A: 255}))),
+		"animated WebP, allowed":    frameOnly(riffChunk("VP8L", vp8l(6000, 6000, color.NRGBA{A: 255}))),
+		"animated WebP with shades": frameOnly(riffChunk("ALPH", make([]byte, 20))),
 	} {
 		decoded = false
 		a := keep(t, d, content)
@@ -481,6 +497,42 @@ func TestDecodingThatTakesTooLongIsGivenUp(t *testing.T) {
 	formats["image/png"] = f
 	if a := keep(t, d, content); a.Type != unknownType {
 		t.Errorf("a decoder that panics: %+v", a)
+	}
+}
+
+// calls counts how often a file is asked to write.
+type calls struct{ n int }
+
+func (c *calls) Write(p []byte) (int, error) {
+	c.n++
+	return len(p), nil
+}
+
+func (c *calls) ReadFrom(r io.Reader) (int64, error) { // as an os.File can
+	c.n++
+	return io.Copy(io.Discard, r)
+}
+
+func TestSmallPartsAreWrittenTogether(t *testing.T) {
+	const many = 200_000
+	head := "GIF89a\x08\x00\x08\x00\x00\x00\x00"
+	for name, test := range map[string]struct {
+		format, content string
+	}{
+		"blocks of a GIF":      {"image/gif", head + "\x2C\x00\x00\x00\x00\x08\x00\x08\x00\x00\x02" + strings.Repeat("\x01a", many) + "\x00;"},
+		"frames of a GIF":      {"image/gif", head + strings.Repeat("\x2C\x00\x00\x00\x00\x08\x00\x08\x00\x00\x02\x01a\x00", many/8) + ";"},
+		"chunks of a PNG":      {"image/png", string(pngHead) + strings.Repeat(pngChunk("IDAT", nil), many/8)},
+		"marks in a JPEG":      {"image/jpeg", "\xFF\xD8" + jpegSegment(0xDA, "") + strings.Repeat("\xFF\x00", many)},
+		"segments of a JPEG":   {"image/jpeg", "\xFF\xD8" + strings.Repeat(jpegSegment(0xDB, ""), many/4)},
+		"frames of a WebP":     {"image/webp", riffChunk("RIFF", []byte("WEBP"+strings.Repeat(riffChunk("ANMF", nil), many/8)))},
+		"a block that was cut": {"image/gif", head + "\x21\xF9" + strings.Repeat("\x01a", many) + "\x09"},
+	} {
+		var file calls
+		w := bufio.NewWriterSize(&file, 64<<10)
+		_, err := formats[test.format].clean(w, strings.NewReader(test.content))
+		if err = errors.Join(err, w.Flush()); err != nil || file.n > len(test.content)/(16<<10) {
+			t.Errorf("%s: %d bytes in %d writes, %v", name, len(test.content), file.n, err)
+		}
 	}
 }
 

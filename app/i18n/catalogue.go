@@ -183,6 +183,7 @@ var reasons = map[string]Text{
 	"request-too-big":  text("That is more than fits into one request. Make it shorter and send it again.", "内容超出了一次能发送的大小。缩短后再发一次。"),
 	"too-fast":         text("That was quick. Wait a moment, then send it again.", "太快了。稍等一下，再发一次。"),
 	"too-many-names":   text("Too many new nicknames came from your network. Try again in a while.", "你所在的网络取的新昵称太多了。过一会儿再试。"),
+	"too-many-rooms":   text("Many new rooms came from your network. Try again in a while.", "你所在的网络新建了很多房间。过一会儿再试。"),
 	"too-many-streams": text("Too many pages are open at once. Close some, then reload this one.", "同时打开的页面太多了。关掉几个，再刷新这一页。"),
 	"database-away":    text("The database can’t be reached just now. Nothing is lost; try again in a moment.", "暂时连不上数据库。内容不会丢，请稍后再试。"),
 	"draining":         text("This server is being restarted; try again in a moment.", "服务器正在重启，请稍后再试。"),

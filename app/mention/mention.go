@@ -140,9 +140,11 @@ func namesAt(typed string, at, longest int) (names []name) {
 		}
 		end := i + utf8.RuneLen(r)
 		if !unicode.IsSpace(r) && ends(r, rest[end:]) {
-			if folded := chat.FoldName(rest[:end]); utf8.RuneCountInString(folded) <= 2*longest {
-				names = append(names, name{folded, at + end})
+			folded := chat.FoldName(rest[:end])
+			if utf8.RuneCountInString(folded) > 2*longest { // and so is all that goes on from here
+				break
 			}
+			names = append(names, name{folded, at + end})
 		}
 		if count++; count == most {
 			break

@@ -173,6 +173,16 @@ func TestMentionsAreBounded(t *testing.T) {
 	}
 }
 
+// One character may stand for eighteen: what is too long for a name already is
+// not made longer.
+func TestLongNamesAreGivenUp(t *testing.T) {
+	usual := testing.AllocsPerRun(1, func() { mention.Find(strings.Repeat("@ab-", 4<<10), 32) })
+	long := testing.AllocsPerRun(1, func() { mention.Find(strings.Repeat("@ﷺ", 4<<10), 32) })
+	if long > usual {
+		t.Errorf("%.0f allocations, where a usual text takes %.0f", long, usual)
+	}
+}
+
 func FuzzPut(f *testing.F) {
 	for _, seed := range []string{"@Ann `@Ann` @张三你", "\\`@`\n\n```\n@Ann", "> @x\n    @Bob\n- @Ann", "a@Ann@Bob www.@x"} {
 		f.Add(seed)
