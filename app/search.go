@@ -8,6 +8,7 @@ import (
 	"math"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,6 +19,7 @@ import (
 	"github.com/starfederation/datastar-go/datastar"
 
 	"parlor/app/chat"
+	"parlor/app/emoji"
 	"parlor/app/markup"
 	"parlor/app/search"
 	"parlor/app/sse"
@@ -146,20 +148,23 @@ func (s *Server) find(r *http.Request, q search.Query, page *views.SearchPage) e
 	return nil
 }
 
+// emojiCodes may be names of emoji, as :tada:.
+var emojiCodes = regexp.MustCompile(`:[a-zA-Z0-9_+-]{1,40}:`)
+
 // said is what a message is found by.
 func said(m chat.Message) search.Said {
-	out := search.Said{Text: markup.Text(m.Body, m.MentionedNames()), Reply: m.Parent != nil}
+	out := search.Said{Text: m.Body, Names: m.MentionedNames(), Reply: m.Parent != nil}
+	for _, code := range emojiCodes.FindAllString(m.Body, -1) {
+		if shown, known := emoji.Lookup(strings.Trim(code, ":")); known && !slices.Contains(out.Emoji, shown) {
+			out.Emoji = append(out.Emoji, shown)
+		}
+	}
 	for _, f := range m.Files {
 		out.Files = append(out.Files, f.Name)
 		out.Images = out.Images || strings.HasPrefix(f.Type, "image/")
 	}
 	for _, p := range m.Previews {
 		out.Titles = append(out.Titles, p.Title)
-	}
-	for _, p := range m.Mentioned {
-		if strings.Contains(m.Body, chat.Mention(p.ID)) { // not only in what it quotes
-			out.People = append(out.People, p.ID)
-		}
 	}
 	return out
 }
@@ -170,7 +175,7 @@ func hitOf(hit db.Hit, q search.Query) views.SearchHit {
 	m := said(hit.Message)
 	out := views.SearchHit{
 		Room: hit.Room, Message: hit.Message,
-		Snippet: search.Snippet(q, markup.Plain(hit.Message.Body, hit.Message.MentionedNames()), m.Text),
+		Snippet: search.Snippet(q, markup.Plain(m.Text, m.Names), markup.Text(m.Text, m.Names)),
 	}
 	for _, name := range m.Files {
 		out.With = append(out.With, search.Snippet(q, name))
@@ -184,7 +189,7 @@ func hitOf(hit db.Hit, q search.Query) views.SearchHit {
 	return out
 }
 
-// resolve looks up who and which rooms are named.
+// resolve looks up who and which rooms are named, and whom words may name.
 func (s *Server) resolve(r *http.Request, q *search.Query, want *db.Search, page *views.SearchPage) error {
 	me := me(r)
 	nicks, folded := make([]chat.Nickname, 0, len(q.From)), make(map[string]string)
@@ -197,21 +202,9 @@ func (s *Server) resolve(r *http.Request, q *search.Query, want *db.Search, page
 			page.Found.NoPeople = append(page.Found.NoPeople, name)
 		}
 	}
-	texts := q.Texts()
-	called := make([]string, len(texts)) // what may be a nickname, folded
-	for i, text := range texts {
-		if nick, err := chat.ParseNickname(strings.TrimLeft(text, "@＠"), s.cfg.Limits.Nickname); err == nil {
-			nicks, called[i] = append(nicks, nick), nick.Folded
-		}
-	}
 	people, err := s.store.PeopleCalled(r.Context(), nicks)
 	if err != nil {
 		return err
-	}
-	for i, folded := range called {
-		if id, known := people[folded]; known {
-			q.Mean(i, id)
-		}
 	}
 	for _, name := range q.From {
 		if f, asked := folded[name]; asked {
@@ -220,6 +213,18 @@ func (s *Server) resolve(r *http.Request, q *search.Query, want *db.Search, page
 			} else {
 				page.Found.NoPeople = append(page.Found.NoPeople, name)
 			}
+		}
+	}
+	if texts := q.Texts(); len(texts) > 0 {
+		for i, text := range texts {
+			texts[i] = chat.FoldName(strings.TrimLeft(text, "@＠"))
+		}
+		called, err := s.store.NamedLike(r.Context(), q.NameQuery(), texts)
+		if err != nil {
+			return err
+		}
+		for _, p := range called {
+			q.Call(p.ID, p.Nickname)
 		}
 	}
 	rooms, err := s.store.RoomsCalled(r.Context(), q.In)
@@ -417,8 +422,12 @@ func (s *Server) keepSearchable(ctx context.Context) {
 	}
 }
 
-// noteOldTerms gives some messages the terms they lack, and returns them.
+// noteOldTerms gives nicknames and some messages the terms they lack, and returns
+// these messages.
 func (s *Server) noteOldTerms(ctx context.Context, roomID, seq int64) ([]chat.Message, error) {
+	if err := s.store.NoteNames(ctx); err != nil {
+		return nil, err
+	}
 	messages, err := s.store.WithoutTerms(ctx, roomID, seq, oldAtOnce)
 	if err != nil || len(messages) == 0 {
 		return nil, err

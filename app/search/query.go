@@ -56,26 +56,15 @@ const Me = "me"
 type Phrase struct {
 	typed  string
 	tokens []token
-	people []int64 // whose nickname it is
+	// people are, for each token, those whose nickname may have it in a place
+	// where the phrase stands; nil: nobody's. within are those whose nickname has
+	// the whole phrase (Query.Call).
+	people [][]int64
+	within []int64
 	// prefix: words that begin with the last one are meant, too. That takes the
 	// place of stemming: it knows no language, it finds deployed and deploys for
 	// deploy, and who does not want it writes quotes.
 	prefix bool
-}
-
-// Texts are the wanted phrases as they were typed.
-func (q Query) Texts() []string {
-	out := make([]string, len(q.Wanted))
-	for i, p := range q.Wanted {
-		out[i] = p.typed
-	}
-	return out
-}
-
-// Mean says that a wanted phrase, by its place in Texts, is what a person is
-// called now: the index then also gives what mentions that person.
-func (q *Query) Mean(i int, personID int64) {
-	q.Wanted[i].people = append(q.Wanted[i].people, personID)
 }
 
 // prefixFrom is the least letters of a word that stands for its longer ones.
@@ -342,6 +331,15 @@ func Days(text string, now time.Time) (from, to time.Time, ok bool) {
 	return date(now, n[0], time.Month(n[1]), n[2]), date(now, n[0], time.Month(n[1]), n[2]+1), true
 }
 
+// date is when a day begins. Where clocks change at midnight that is later, or
+// the first of two midnights.
 func date(now time.Time, year int, month time.Month, day int) time.Time {
-	return time.Date(year, month, day, 0, 0, 0, 0, now.Location())
+	t := time.Date(year, month, day, 0, 0, 0, 0, now.Location())
+	if t.Hour() > 12 { // there is no midnight: it is 23:00 for 1:00
+		return t.Add(time.Hour)
+	}
+	if before := t.Add(-time.Hour); before.Day() == t.Day() {
+		return before
+	}
+	return t
 }
