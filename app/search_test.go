@@ -45,6 +45,11 @@ func TestSearchShowsWhatWasSaidAndWhere(t *testing.T) {
 	contains(t, bob.search("in:parlor 会议 OR"), 200, "Nothing was found.", `type="date"`, `href="/search?q=%E4%BC%9A%E8%AE%AE+OR"`, "Search in all rooms")
 	contains(t, bob.search("from:nobody in:nowhere x"), 200, "Nobody here is called “nobody”.", "There is no room “nowhere”.")
 	contains(t, s.visitor().search("from:me"), 200, "Nobody here is called “me”.")
+	contains(t, bob.search("-from:me"), 200, link)
+	lacks(t, bob.search("-from:zoe -from:nobody"), link)
+	contains(t, bob.search("-from:zoe -from:nobody deploy"), 200, "Nobody here is called “nobody”.", "<mark>deployed</mark>")
+	lacks(t, bob.search("-in:parlor"), `class="results"`)
+	contains(t, bob.search("-in:nowhere 讨论"), 200, link, "There is no room “nowhere”.")
 	contains(t, bob.search("会"), 200, "开<mark>会</mark>讨论")
 }
 

@@ -49,9 +49,11 @@ func (s *Store) NamedLike(ctx context.Context, terms string, folded []string) ([
 	err := again(ctx, func() error {
 		rows = rows[:0]
 		return s.DB.SelectContext(ctx, &rows, `
+			with called as (select id, nickname from people where folded = any($2)),
+			     parts as (select id, nickname from people where terms @@ $1::tsquery limit 500)
 			select id, nickname from (
-				select id, nickname, coalesce(folded = any($2), false) as whole from people
-				where terms @@ $1::tsquery or folded = any($2) order by whole desc limit 500) as p
+				select *, true as whole from called
+				union all select *, false from parts where id not in (select id from called)) as p
 			order by whole desc, (
 				select said_at from mentions m where m.person_id = p.id order by person_id, said_at desc limit 1) desc nulls last, id desc
 			limit $3`, terms, pq.Array(folded), MostNamed)

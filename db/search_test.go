@@ -49,12 +49,8 @@ func wanted(typed string) db.Search {
 }
 
 func wantedBy(q search.Query) db.Search {
-	var has []string
-	for _, h := range q.Beside() {
-		has = append(has, string(h))
-	}
 	return db.Search{
-		Terms: q.TSQuery(), Wants: q.Wants(), Has: has, After: q.After, Before: q.Before, Most: 20,
+		Terms: q.TSQuery(), Wants: q.Wants(), Has: search.Beside(q.Has), HasNot: search.Beside(q.HasNot), After: q.After, Before: q.Before, Most: 20,
 		Matches: func(m chat.Message) bool { return q.Matches(said(m)) },
 	}
 }
@@ -131,6 +127,16 @@ func TestSearchFindsTheLatestFirst(t *testing.T) {
 	if got := h.results(want); !slices.Equal(got, []string{"the kitchen is deployed"}) {
 		t.Errorf("from Bob in the kitchen: %q", got)
 	}
+	want = wanted("deploy")
+	want.NotRooms = []int64{other.ID, 77}
+	if got := h.results(want); !slices.Equal(got, []string{"we deploy v1.2.3 today, see https://example.org/Deploy"}) {
+		t.Errorf("not in the kitchen: %q", got)
+	}
+	want = wanted("")
+	want.NotAuthors = []int64{bob.ID}
+	if got := h.results(want); len(got) != 3 || got[0] != "`code` about soup" {
+		t.Errorf("not from Bob: %q", got)
+	}
 	want = wanted("")
 	want.Authors = []int64{zoe.ID}
 	want.Rooms = []int64{1, other.ID}
@@ -204,6 +210,7 @@ func TestSearchByWhatAMessageHas(t *testing.T) {
 	for typed, want := range map[string][]string{
 		"has:file": {"paper", "picture"}, "has:image": {"picture"}, "has:reply": {"answer"}, "has:pin": {"pinned"},
 		"has:reaction": {"pinned"}, "has:mention": {"calls " + chat.Mention(zoe.ID)}, "has:file paper": {"paper"}, "has:pin root": nil, "has:pin pinned": {"pinned"}, "has:pin -root": {"pinned"}, "has:reaction pin": {"pinned"},
+		"-has:pin -has:file": {"calls " + chat.Mention(zoe.ID), "answer", "root"}, "-has:mention answer": {"answer"}, "has:reaction -has:pin": nil, "-has:reaction -has:image pap": {"paper"},
 	} {
 		if got := h.results(wanted(typed)); !slices.Equal(got, want) {
 			t.Errorf("%s: %q, not %q", typed, got, want)

@@ -18,6 +18,11 @@ func (q Query) TSQuery() string {
 			and = append(and, quote(hasLexeme(h)))
 		}
 	}
+	for _, h := range q.HasNot {
+		if h.inTerms() {
+			and = append(and, "!"+quote(hasLexeme(h)))
+		}
+	}
 	for _, p := range q.Excluded {
 		if s := p.excluded(); s != "" {
 			and = append(and, s)
@@ -32,11 +37,11 @@ func (q Query) Wants() bool {
 	return len(q.Wanted) > 0 || slices.ContainsFunc(q.Has, Has.inTerms)
 }
 
-// Beside are the things in Has that are not in the terms.
-func (q Query) Beside() (out []Has) {
-	for _, h := range q.Has {
+// Beside are those of the things that are not in the terms, by their names.
+func Beside(has []Has) (out []string) {
+	for _, h := range has {
 		if !h.inTerms() {
-			out = append(out, h)
+			out = append(out, string(h))
 		}
 	}
 	return out
@@ -110,6 +115,11 @@ func (p Phrase) excluded() string {
 func (q Query) Matches(s Said) bool {
 	for _, h := range q.Has {
 		if h.inTerms() && !s.has(h) {
+			return false
+		}
+	}
+	for _, h := range q.HasNot {
+		if h.inTerms() && s.has(h) {
 			return false
 		}
 	}

@@ -45,6 +45,9 @@ type Query struct {
 	From     []string // nicknames, any of them, as typed; Me for oneself
 	In       []string // rooms by slug or name, any of them, as typed
 	Has      []Has    // all of them
+	// The same with a minus in front: none of them.
+	NotFrom, NotIn []string
+	HasNot         []Has
 	// The time is at or after After and before Before; zero: whenever.
 	After, Before time.Time
 }
@@ -72,14 +75,15 @@ const prefixFrom = 3
 
 // Empty tells whether nothing is looked for.
 func (q Query) Empty() bool {
-	return len(q.Wanted) == 0 && len(q.Excluded) == 0 && len(q.From) == 0 && len(q.In) == 0 && len(q.Has) == 0 && q.After.IsZero() && q.Before.IsZero()
+	return len(q.Wanted)+len(q.Excluded)+len(q.From)+len(q.In)+len(q.Has)+len(q.NotFrom)+len(q.NotIn)+len(q.HasNot) == 0 &&
+		q.After.IsZero() && q.Before.IsZero()
 }
 
 // Parse reads what was typed into a search field:
 //
 //	deploy               a word, or the beginning of one
 //	"exactly this"       words that follow one another
-//	-word -"a phrase"    without it
+//	-word -"a phrase"    without it, also -from: -in: -has:
 //	from:name in:room has:link before:2026-11-03 after:2026-11 on:today
 //
 // A value with spaces takes quotes. Colon, minus and quotes may be full-width,
@@ -93,7 +97,7 @@ func Parse(typed string, now time.Time) Query {
 		if !more {
 			return q
 		}
-		if part.key != "" && filters < mostFilters && q.filter(part.key, part.value, now) {
+		if part.key != "" && filters < mostFilters && q.filter(part, now) {
 			filters++
 			continue
 		}
@@ -174,7 +178,7 @@ func nextPart(rest *string) (p part, more bool) {
 	if end < 0 {
 		end = len(s)
 	}
-	if key, value, found := cutColon(s[:end]); found && filterKeys[strings.ToLower(key)] != "" && !p.excluded {
+	if key, value, found := cutColon(s[:end]); found && filterKeys[strings.ToLower(key)] != "" {
 		p.key = strings.ToLower(key)
 		if quoted, after, ok := cutQuoted(s[end-len(value):]); ok {
 			p.value, *rest = quoted, after
@@ -235,36 +239,40 @@ var hasNames = map[string]Has{
 }
 
 // filter takes a filter into the query; false: it is none.
-func (q *Query) filter(key, value string, now time.Time) bool {
-	value = strings.TrimSpace(value)
-	switch filterKeys[key] {
+func (q *Query) filter(p part, now time.Time) bool {
+	value, key := strings.TrimSpace(p.value), filterKeys[p.key]
+	from, in, has := &q.From, &q.In, &q.Has
+	if p.excluded {
+		from, in, has = &q.NotFrom, &q.NotIn, &q.HasNot
+	}
+	switch key {
 	case "from":
 		name := strings.TrimLeft(value, "@＠")
 		if folded := strings.ToLower(name); folded == Me || folded == "我" {
 			name = Me
 		}
-		return addName(&q.From, name)
+		return addName(from, name)
 	case "in":
-		return addName(&q.In, strings.TrimLeft(value, "#＃"))
+		return addName(in, strings.TrimLeft(value, "#＃"))
 	case "has":
 		h, known := hasNames[strings.ToLower(value)]
-		if known && !slices.Contains(q.Has, h) {
-			q.Has = append(q.Has, h)
+		if known && !slices.Contains(*has, h) {
+			*has = append(*has, h)
 		}
 		return known
 	}
-	from, to, ok := Days(value, now)
-	if !ok {
+	begins, ends, ok := Days(value, now)
+	if !ok || p.excluded {
 		return false
 	}
-	switch filterKeys[key] {
+	switch key {
 	case "before":
-		q.notAfter(from)
+		q.notAfter(begins)
 	case "after":
-		q.notBefore(from)
+		q.notBefore(begins)
 	default:
-		q.notBefore(from)
-		q.notAfter(to)
+		q.notBefore(begins)
+		q.notAfter(ends)
 	}
 	return true
 }

@@ -175,6 +175,9 @@ func TestParseFilters(t *testing.T) {
 		{"from:Zoe in:general", Query{From: []string{"Zoe"}, In: []string{"general"}}},
 		{"from:@Zoe FROM:me in:#一般", Query{From: []string{"Zoe", Me}, In: []string{"一般"}}},
 		{`from:"Zhang San" from:“张 三” 来自：我`, Query{From: []string{"Zhang San", "张 三", Me}}},
+		{"-from:@Zoe －来自：“张 三” -in:#general -has:links -has:pin a -from:me", Query{
+			NotFrom: []string{"Zoe", "张 三", Me}, NotIn: []string{"general"}, HasNot: []Has{HasLink, HasPin},
+		}},
 		{"before:2026-11-03", Query{Before: day(2026, 11, 3)}},
 		{"after:2026-11", Query{After: day(2026, 11, 1)}},
 		{"on:2025", Query{After: day(2025, 1, 1), Before: day(2026, 1, 1)}},
@@ -224,6 +227,7 @@ func TestWhatIsNoFilterIsText(t *testing.T) {
 		"on:99999":              `('on' <-> '99999' | '!crowded' & 'on' & '99999')`,
 		"has:everything":        `('has' <-> 'everything':* | '!crowded' & 'has' & 'everything':*)`,
 		"http://x.org":          `('http' <-> 'x' <-> 'org':* | '!crowded' & 'http' & 'x' & 'org':*)`,
+		"-on:2026":              `!('on' <-> '2026')`,
 		"note:this":             `('note' <-> 'this':* | '!crowded' & 'note' & 'this':*)`,
 		`"never closed`:         `('never' <-> 'closed' | '!crowded' & 'never' & 'closed')`,
 		`"" "" - -- -" ":`:      ``,
@@ -247,8 +251,11 @@ func TestTSQueryHasWhatTheTextShows(t *testing.T) {
 	if got, want := bare(q.TSQuery()), `'cache':* & '?link' & '?file' & !('redis')`; got != want {
 		t.Errorf("%s, not %s", got, want)
 	}
-	if got, want := q.Beside(), []Has{HasReaction}; !slices.Equal(got, want) {
+	if got, want := Beside(q.Has), []string{"reaction"}; !slices.Equal(got, want) {
 		t.Errorf("beside: %v, not %v", got, want)
+	}
+	if got, want := bare(Parse("-has:code a -has:pin", now).TSQuery()), `'a' & !'?code'`; got != want {
+		t.Errorf("%s, not %s", got, want)
 	}
 	for typed, want := range map[string]bool{"a": true, "-a": false, "has:link": true, "has:file": true, "has:pin": false, "from:zoe": false, "": false} {
 		if got := Parse(typed, now).Wants(); got != want {
@@ -342,7 +349,7 @@ func TestWhatComesWithAMessageIsFound(t *testing.T) {
 	}
 	for typed, want := range map[string]bool{
 		"quarter": true, "report_2026.pdf": true, `"plan quarterly"`: false, "纪要": true, "议要": false, "要": true, "plan 会议 gärtnern": true,
-		`"pdf 会议"`: false, "-report plan": false, "-ubersicht plan": false, "has:file": true, "has:image plan": true, "has:link plan": false, "has:code": false, "has:reply": false, "has:mention": false,
+		`"pdf 会议"`: false, "-report plan": false, "-ubersicht plan": false, "has:file": true, "-has:file": false, "-has:link plan": true, "has:image plan": true, "has:link plan": false, "has:code": false, "has:reply": false, "has:mention": false,
 	} {
 		if got := Parse(typed, now).Matches(m); got != want {
 			t.Errorf("%s: %v", typed, got)

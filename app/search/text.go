@@ -4,7 +4,8 @@
 // what was looked for (Query.Matches), and shows where (Snippet). It knows no
 // database and no language: what Postgres does with its text search parsers and
 // dictionaries is done here, so that Chinese, Japanese and Korean work on any
-// server.
+// server. Nor does it know that traditional and simplified characters, or
+// hiragana and katakana, write the same word.
 //
 // Its invariant: whatever Query.Matches accepts is also found by the tsquery
 // in the tsvector. The index may find too much, never too little.
