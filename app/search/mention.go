@@ -110,8 +110,8 @@ func (q *Query) Call(person int64, nickname string) {
 	}
 }
 
-// call lays the phrase over the name in every way, so that it begins before the
-// name or in it, and notes where all that lies over one another is equal.
+// call tries the phrase in every place where it overlaps the name. Where all that
+// overlaps is equal, a mention may stand for these tokens.
 func (p *Phrase) call(person int64, name []token) {
 	for shift := 1 - len(p.tokens); shift < len(name); shift++ {
 		from, to := max(0, -shift), min(len(p.tokens), len(name)-shift)
