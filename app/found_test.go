@@ -88,4 +88,40 @@ func TestAMentionIsFoundByThePresentNickname(t *testing.T) {
 	}
 	lacks(t, ann.search(`"van gogh" hello`), `class="results"`) // he is not mentioned there
 	lacks(t, ann.search(`-thanks "van gogh"`), `class="results"`)
+	for _, typed := range []string{"gogh", "gog", `"thanks van"`, `"gogh for it"`, `"@van gogh"`, `"thanks @van gogh for"`, "-bob thanks", `-"thanks for" it`, "has:mention gogh"} {
+		contains(t, ann.search(typed), 200, "thanks", `class="results"`)
+	}
+	for _, typed := range []string{"bob thanks", "thanks @bob", `"thanks bob"`, `"thanks for"`, "-gogh thanks", `-"van gogh" thanks`, `-"thanks van" it`, `"van for"`} {
+		lacks(t, ann.search(typed), `class="results"`)
+	}
+
+	// Where a nickname ends, so does a word, also if the text goes on at once.
+	han := s.guest("李四")
+	han.say("parlor", "来了")
+	ann.say("parlor", "请问@李四hello在吗 @here")
+	for _, typed := range []string{"李四", "四", "hello", `"李四hello"`, "李四hello在", "here has:mention"} {
+		contains(t, ann.search(typed), 200, "请问", `class="results"`)
+	}
+	han.post("/session", "nickname", "Wang")
+	for _, typed := range []string{"wang", "hello", `"wang hello 在吗"`, "-李四 在吗"} {
+		contains(t, ann.search(typed), 200, "请问", `class="results"`)
+	}
+	for _, typed := range []string{"李四", "四", "wanghello", "-wang 在吗"} {
+		lacks(t, ann.search(typed), `class="results"`)
+	}
+	han.post("/session", "nickname", "王五")
+	ann.say("parlor", "@王五说得对")
+	for _, typed := range []string{"五说", "王五说得对", `"五说得"`, "说得", "对"} {
+		contains(t, ann.search(typed), 200, "得", `class="results"`)
+	}
+}
+
+// An emoji is found as one sees it, however it was typed.
+func TestEmojiAreFoundAsTheyAreShown(t *testing.T) {
+	s := newSite(t)
+	zoe := s.guest("Zoe")
+	zoe.say("parlor", "done :tada:, at 10:30: see :nothing:")
+	contains(t, zoe.search("🎉 done"), 200, "<mark>done</mark> <mark>🎉</mark>")
+	contains(t, zoe.search("nothing"), 200, ":<mark>nothing</mark>:")
+	lacks(t, zoe.search("-🎉 done"), `class="results"`)
 }

@@ -139,13 +139,8 @@ func (s *Server) say(w http.ResponseWriter, r *http.Request, room chat.Room, me 
 		return uttered{}, led{}, err
 	}
 	text.Links = s.links(r, room, text)
-	found := said(chat.Message{Body: command.Text, Files: files})
+	found := said(chat.Message{Body: text.Body, Files: files})
 	found.Reply = parent != 0
-	for _, m := range text.Mentions {
-		if !m.Here {
-			found.People = append(found.People, m.PersonID)
-		}
-	}
 	post := db.Post{
 		AuthorID: me.ID, Nonce: nonce, Text: text, Emote: command.Verb == chat.Me, ParentSeq: parent, Files: fileIDs, Typed: command.Text,
 		Terms: search.Terms(found),

@@ -8,6 +8,7 @@ import (
 	"math"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,6 +19,7 @@ import (
 	"github.com/starfederation/datastar-go/datastar"
 
 	"parlor/app/chat"
+	"parlor/app/emoji"
 	"parlor/app/markup"
 	"parlor/app/search"
 	"parlor/app/sse"
@@ -106,10 +108,8 @@ func typedQuery(text string) string {
 func (s *Server) find(r *http.Request, q search.Query, page *views.SearchPage) error {
 	want := db.Search{
 		Wants: q.Wants(), After: q.After, Before: q.Before, Most: mostFound,
+		Has: search.Beside(q.Has), HasNot: search.Beside(q.HasNot),
 		Matches: func(m chat.Message) bool { return q.Matches(said(m)) },
-	}
-	for _, h := range q.Beside() {
-		want.Has = append(want.Has, string(h))
 	}
 	if err := s.resolve(r, &q, &want, page); err != nil {
 		return err
@@ -146,20 +146,24 @@ func (s *Server) find(r *http.Request, q search.Query, page *views.SearchPage) e
 	return nil
 }
 
+// emojiCodes may be names of emoji, as :tada:. In code they stay what they are;
+// nobody minds that they are found there, too.
+var emojiCodes = regexp.MustCompile(`:[a-zA-Z0-9_+-]+:`)
+
 // said is what a message is found by.
 func said(m chat.Message) search.Said {
-	out := search.Said{Text: markup.Text(m.Body, m.MentionedNames()), Reply: m.Parent != nil}
+	out := search.Said{Text: m.Body, Names: m.MentionedNames(), Reply: m.Parent != nil}
+	for _, code := range emojiCodes.FindAllString(m.Body, -1) {
+		if shown, known := emoji.Lookup(strings.Trim(code, ":")); known && !slices.Contains(out.Emoji, shown) {
+			out.Emoji = append(out.Emoji, shown)
+		}
+	}
 	for _, f := range m.Files {
 		out.Files = append(out.Files, f.Name)
 		out.Images = out.Images || strings.HasPrefix(f.Type, "image/")
 	}
 	for _, p := range m.Previews {
 		out.Titles = append(out.Titles, p.Title)
-	}
-	for _, p := range m.Mentioned {
-		if strings.Contains(m.Body, chat.Mention(p.ID)) { // not only in what it quotes
-			out.People = append(out.People, p.ID)
-		}
 	}
 	return out
 }
@@ -170,7 +174,7 @@ func hitOf(hit db.Hit, q search.Query) views.SearchHit {
 	m := said(hit.Message)
 	out := views.SearchHit{
 		Room: hit.Room, Message: hit.Message,
-		Snippet: search.Snippet(q, markup.Plain(hit.Message.Body, hit.Message.MentionedNames()), m.Text),
+		Snippet: search.Snippet(q, markup.Plain(m.Text, m.Names), markup.Text(m.Text, m.Names)),
 	}
 	for _, name := range m.Files {
 		out.With = append(out.With, search.Snippet(q, name))
@@ -184,60 +188,75 @@ func hitOf(hit db.Hit, q search.Query) views.SearchHit {
 	return out
 }
 
-// resolve looks up who and which rooms are named.
+// resolve looks up who and which rooms are named, and whom words may name.
 func (s *Server) resolve(r *http.Request, q *search.Query, want *db.Search, page *views.SearchPage) error {
-	me := me(r)
-	nicks, folded := make([]chat.Nickname, 0, len(q.From)), make(map[string]string)
-	for _, name := range q.From {
-		if name == search.Me && me != nil {
-			want.Authors = append(want.Authors, me.ID)
-		} else if nick, err := chat.ParseNickname(name, s.cfg.Limits.Nickname); err == nil {
-			nicks, folded[name] = append(nicks, nick), nick.Folded
-		} else { // nobody can be called that
-			page.Found.NoPeople = append(page.Found.NoPeople, name)
-		}
+	people, err := s.peopleCalled(r, slices.Concat(q.From, q.NotFrom))
+	if err != nil {
+		return err
+	}
+	rooms, err := s.store.RoomsCalled(r.Context(), slices.Concat(q.In, q.NotIn))
+	if err != nil {
+		return err
+	}
+	author := func(name string) (int64, bool) { id, known := people[name]; return id, known }
+	room := func(name string) (int64, bool) { room, known := rooms[name]; return room.ID, known }
+	want.Authors = idsOf(q.From, author, &page.Found.NoPeople)
+	want.NotAuthors = idsOf(q.NotFrom, author, &page.Found.NoPeople)
+	want.Rooms = idsOf(q.In, room, &page.Found.NoRooms)
+	want.NotRooms = idsOf(q.NotIn, room, &page.Found.NoRooms)
+	if len(q.In) == 1 && len(want.Rooms) == 1 {
+		room := rooms[q.In[0]]
+		page.Room = &room
 	}
 	texts := q.Texts()
-	called := make([]string, len(texts)) // what may be a nickname, folded
+	if len(texts) == 0 {
+		return nil
+	}
 	for i, text := range texts {
-		if nick, err := chat.ParseNickname(strings.TrimLeft(text, "@＠"), s.cfg.Limits.Nickname); err == nil {
-			nicks, called[i] = append(nicks, nick), nick.Folded
-		}
+		texts[i] = chat.FoldName(strings.TrimLeft(text, "@＠"))
 	}
-	people, err := s.store.PeopleCalled(r.Context(), nicks)
+	called, err := s.store.NamedLike(r.Context(), q.NameQuery(), texts)
 	if err != nil {
 		return err
 	}
-	for i, folded := range called {
-		if id, known := people[folded]; known {
-			q.Mean(i, id)
-		}
-	}
-	for _, name := range q.From {
-		if f, asked := folded[name]; asked {
-			if id, known := people[f]; known {
-				want.Authors = append(want.Authors, id)
-			} else {
-				page.Found.NoPeople = append(page.Found.NoPeople, name)
-			}
-		}
-	}
-	rooms, err := s.store.RoomsCalled(r.Context(), q.In)
-	if err != nil {
-		return err
-	}
-	for _, name := range q.In {
-		room, known := rooms[name]
-		if !known {
-			page.Found.NoRooms = append(page.Found.NoRooms, name)
-			continue
-		}
-		want.Rooms = append(want.Rooms, room.ID)
-		if page.Room = nil; len(q.In) == 1 {
-			page.Room = &room
-		}
+	for _, p := range called {
+		q.Call(p.ID, p.Nickname)
 	}
 	return nil
+}
+
+// idsOf are the ids of what has these names. Names that nothing has are noted.
+func idsOf(names []string, idOf func(string) (int64, bool), unknown *[]string) (ids []int64) {
+	for _, name := range names {
+		if id, known := idOf(name); known {
+			ids = append(ids, id)
+		} else {
+			*unknown = append(*unknown, name)
+		}
+	}
+	return ids
+}
+
+// peopleCalled are people by the nicknames that were typed, as far as there are
+// any.
+func (s *Server) peopleCalled(r *http.Request, names []string) (map[string]int64, error) {
+	people := make(map[string]int64, len(names))
+	var nicks []chat.Nickname
+	folded := make(map[string]string, len(names))
+	for _, name := range names {
+		if me := me(r); name == search.Me && me != nil {
+			people[name] = me.ID
+		} else if nick, err := chat.ParseNickname(name, s.cfg.Limits.Nickname); err == nil { // else nobody can be called that
+			nicks, folded[name] = append(nicks, nick), nick.Folded
+		}
+	}
+	called, err := s.store.PeopleCalled(r.Context(), nicks)
+	for name, folded := range folded {
+		if id, known := called[folded]; known {
+			people[name] = id
+		}
+	}
+	return people, err
 }
 
 // searchPath is the address of a search, from a moment on if there is one.
@@ -417,8 +436,12 @@ func (s *Server) keepSearchable(ctx context.Context) {
 	}
 }
 
-// noteOldTerms gives some messages the terms they lack, and returns them.
+// noteOldTerms gives nicknames and some messages the terms they lack, and returns
+// these messages.
 func (s *Server) noteOldTerms(ctx context.Context, roomID, seq int64) ([]chat.Message, error) {
+	if err := s.store.NoteNames(ctx); err != nil {
+		return nil, err
+	}
 	messages, err := s.store.WithoutTerms(ctx, roomID, seq, oldAtOnce)
 	if err != nil || len(messages) == 0 {
 		return nil, err

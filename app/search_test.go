@@ -45,6 +45,11 @@ func TestSearchShowsWhatWasSaidAndWhere(t *testing.T) {
 	contains(t, bob.search("in:parlor 会议 OR"), 200, "Nothing was found.", `type="date"`, `href="/search?q=%E4%BC%9A%E8%AE%AE+OR"`, "Search in all rooms")
 	contains(t, bob.search("from:nobody in:nowhere x"), 200, "Nobody here is called “nobody”.", "There is no room “nowhere”.")
 	contains(t, s.visitor().search("from:me"), 200, "Nobody here is called “me”.")
+	contains(t, bob.search("-from:me"), 200, link)
+	lacks(t, bob.search("-from:zoe -from:nobody"), link)
+	contains(t, bob.search("-from:zoe -from:nobody deploy"), 200, "Nobody here is called “nobody”.", "<mark>deployed</mark>")
+	lacks(t, bob.search("-in:parlor"), `class="results"`)
+	contains(t, bob.search("-in:nowhere 讨论"), 200, link, "There is no room “nowhere”.")
 	contains(t, bob.search("会"), 200, "开<mark>会</mark>讨论")
 }
 
@@ -76,7 +81,8 @@ func TestAnythingCanBeSearchedFor(t *testing.T) {
 		"", " ", "'", `"`, `\`, "%", "&|!()<->:*", "from:", "from:\x00", "in:\x00x", "\x00", "\xff\xfe", "-", "--x", "has:", "on:2026-99-99",
 		"before:0000-00-00", "after:9000 before:1000", strings.Repeat("a ", 4000), strings.Repeat("讨论", 1000), strings.Repeat(`"a" `, 2000),
 		strings.Repeat("from:a ", 2000), "' or 1=1; drop table messages; --", "<script>alert(1)</script>", "\u202e", "👨‍👩‍👧", "in:" + strings.Repeat("x", 5000),
-		"from:" + strings.Repeat("x", 5000),
+		"from:" + strings.Repeat("x", 5000), strings.Repeat("字", 4000), strings.Repeat("some ", 200), "!!! ... ???", `some "unclosed`, "“未闭合", `"""`, "has:wings",
+		"before:9001", "after:-1", "on:2026-13", "on:٢٠٢٦", "-from:", "-from:\x00 -in:\x00 -has:pin", "-on:today", "\x0e1\x0f", "@Zoe@Zoe", "e" + strings.Repeat("\u0301", 300), strings.Repeat("\u200b", 100),
 	} {
 		if a := zoe.search(query); a.code != 200 {
 			t.Errorf("%.40q: %d", query, a.code)
@@ -94,6 +100,9 @@ func TestAnythingCanBeSearchedFor(t *testing.T) {
 		}
 	}
 	contains(t, zoe.search("some"), 200, "<mark>something</mark>")
+	contains(t, zoe.search("from:Zоe"), 200, "Nobody here is called “Zоe”.") // with a Cyrillic о
+	contains(t, zoe.search("some from:ＺＯＥ"), 200, "<mark>something</mark>")
+	contains(t, zoe.search(strings.Repeat("some ", 200)), 200, "<mark>something</mark>")
 }
 
 func TestResultsHavePages(t *testing.T) {

@@ -37,6 +37,37 @@ func (s *Store) PeopleCalled(ctx context.Context, nicks []chat.Nickname) (map[st
 	return out, nil
 }
 
+// MostNamed is how many people NamedLike finds.
+const MostNamed = 32
+
+// NamedLike are people, by id and nickname only, whom a search may mean: those
+// who have one of these nicknames (folded), then those whose nicknames a tsquery
+// of package search finds, first who was mentioned or answered last. If it finds
+// more than 500 nicknames, any 500 of them are looked at.
+func (s *Store) NamedLike(ctx context.Context, terms string, folded []string) ([]chat.Person, error) {
+	var rows []personRow
+	err := again(ctx, func() error {
+		rows = rows[:0]
+		return s.DB.SelectContext(ctx, &rows, `
+			with called as (select id, nickname from people where folded = any($2)),
+			     parts as (select id, nickname from people where terms @@ $1::tsquery limit 500)
+			select id, nickname from (
+				select *, true as whole from called
+				union all select *, false from parts where id not in (select id from called)) as p
+			order by whole desc, (
+				select said_at from mentions m where m.person_id = p.id order by person_id, said_at desc limit 1) desc nulls last, id desc
+			limit $3`, terms, pq.Array(folded), MostNamed)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("look for people by parts of their names: %w", err)
+	}
+	people := make([]chat.Person, len(rows))
+	for i, r := range rows {
+		people[i] = r.person()
+	}
+	return people, nil
+}
+
 // RoomsCalled are rooms by what they are asked for as: a slug, also an earlier
 // one, or a name. Of each it gives id, slug and name only; what no room is
 // called is left out.

@@ -74,9 +74,9 @@ func (s *Store) enter(ctx context.Context, nick chat.Nickname, most int, also fu
 		}
 		now := s.now()
 		if err := tx.GetContext(ctx, &row, `
-			insert into people (nickname, folded, skeleton, name_keys, hue, held_until, created_at)
-			values ($1, $2, $3, $4, $5, $6, $7) returning id, nickname, hue`,
-			nick.Shown, nick.Folded, nick.Skeleton, pq.Array(nick.Keys()), rand.IntN(Hues), now.Add(HoldFor), now); err != nil {
+			insert into people (nickname, folded, skeleton, name_keys, terms, hue, held_until, created_at)
+			values ($1, $2, $3, $4, $5, $6, $7, $8) returning id, nickname, hue`,
+			nick.Shown, nick.Folded, nick.Skeleton, pq.Array(nick.Keys()), s.nameTerms(nick.Shown), rand.IntN(Hues), now.Add(HoldFor), now); err != nil {
 			return err
 		}
 		return also(tx, row.ID)
@@ -147,9 +147,9 @@ func (s *Store) rename(ctx context.Context, personID int64, nick chat.Nickname) 
 			return err
 		}
 		if err := tx.GetContext(ctx, &row, `
-			update people set nickname = $2, folded = $3, skeleton = $4, name_keys = $5, renames = renames + 1
+			update people set nickname = $2, folded = $3, skeleton = $4, name_keys = $5, terms = $6, renames = renames + 1
 			where id = $1 returning id, nickname, hue, renames, status`,
-			personID, nick.Shown, nick.Folded, nick.Skeleton, pq.Array(nick.Keys())); err != nil {
+			personID, nick.Shown, nick.Folded, nick.Skeleton, pq.Array(nick.Keys()), s.nameTerms(nick.Shown)); err != nil {
 			return err
 		}
 		_, err := tx.ExecContext(ctx, `

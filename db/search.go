@@ -21,14 +21,16 @@ type Search struct {
 	// it must be there, so that the index can look it up.
 	Terms string
 	Wants bool
-	// Authors and Rooms are ids, any of them; empty: all.
-	Authors, Rooms []int64
+	// Authors and Rooms are ids, any of them; empty: all. NotAuthors and NotRooms
+	// are ids, none of them.
+	Authors, Rooms       []int64
+	NotAuthors, NotRooms []int64
 	// After is the earliest time, Before the first one that is too late; zero:
 	// whenever.
 	After, Before time.Time
-	// Has names what a message must have besides: reaction or pin. Anything else
-	// finds nothing.
-	Has []string
+	// Has names what a message must have besides, HasNot what it must not:
+	// reaction or pin. Nothing has anything else.
+	Has, HasNot []string
 	// Matches, if not nil, has the last word on what the index found.
 	Matches func(chat.Message) bool
 	// Older wants what was said before this place; zero: the newest.
@@ -113,6 +115,11 @@ func conditions(want Search) *searchSQL {
 		}
 		q.and(condition)
 	}
+	for _, h := range want.HasNot {
+		if condition, known := hasSQL[h]; known {
+			q.and(`not (` + condition + `)`)
+		}
+	}
 	return q
 }
 
@@ -123,9 +130,10 @@ func (want Search) terms() string {
 		and = append(and, want.Terms)
 	}
 	for _, any := range []struct {
+		not    string
 		ids    []int64
 		lexeme func(int64) string
-	}{{want.Authors, authorLexeme}, {want.Rooms, roomLexeme}} {
+	}{{"", want.Authors, authorLexeme}, {"", want.Rooms, roomLexeme}, {"!", want.NotAuthors, authorLexeme}, {"!", want.NotRooms, roomLexeme}} {
 		if len(any.ids) == 0 {
 			continue
 		}
@@ -133,7 +141,7 @@ func (want Search) terms() string {
 		for i, id := range any.ids {
 			or[i] = any.lexeme(id)
 		}
-		and = append(and, "("+strings.Join(or, " | ")+")")
+		and = append(and, any.not+"("+strings.Join(or, " | ")+")")
 	}
 	return strings.Join(and, " & ")
 }

@@ -15,10 +15,14 @@ import (
 )
 
 // tell says something that can be found.
-func (h *house) tell(room int64, by chat.Person, body string) int64 {
+func (h *house) tell(room int64, by chat.Person, body string, mentioned ...chat.Person) int64 {
 	h.t.Helper()
+	text := db.Text{Body: body}
+	for _, p := range mentioned {
+		text.Mentions = append(text.Mentions, db.Mention{PersonID: p.ID})
+	}
 	said, err := h.Say(context.Background(), room, db.Post{
-		AuthorID: by.ID, Nonce: db.NewNonce(), Text: db.Text{Body: body}, Terms: search.Terms(search.Said{Text: body}),
+		AuthorID: by.ID, Nonce: db.NewNonce(), Text: text, Terms: search.Terms(search.Said{Text: body}),
 	})
 	if err != nil {
 		h.t.Fatal(err)
@@ -28,10 +32,7 @@ func (h *house) tell(room int64, by chat.Person, body string) int64 {
 
 // said is what a message is found by here.
 func said(m chat.Message) search.Said {
-	out := search.Said{Text: m.Body, Reply: m.Parent != nil}
-	for _, p := range m.Mentioned {
-		out.People = append(out.People, p.ID)
-	}
+	out := search.Said{Text: m.Body, Names: m.MentionedNames(), Reply: m.Parent != nil}
 	for _, f := range m.Files {
 		out.Files = append(out.Files, f.Name)
 		out.Images = out.Images || strings.HasPrefix(f.Type, "image/")
@@ -44,13 +45,12 @@ func said(m chat.Message) search.Said {
 
 // wanted is a search for what was typed, over everything.
 func wanted(typed string) db.Search {
-	q := search.Parse(typed, time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC))
-	var has []string
-	for _, h := range q.Beside() {
-		has = append(has, string(h))
-	}
+	return wantedBy(search.Parse(typed, time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)))
+}
+
+func wantedBy(q search.Query) db.Search {
 	return db.Search{
-		Terms: q.TSQuery(), Wants: q.Wants(), Has: has, After: q.After, Before: q.Before, Most: 20,
+		Terms: q.TSQuery(), Wants: q.Wants(), Has: search.Beside(q.Has), HasNot: search.Beside(q.HasNot), After: q.After, Before: q.Before, Most: 20,
 		Matches: func(m chat.Message) bool { return q.Matches(said(m)) },
 	}
 }
@@ -127,6 +127,16 @@ func TestSearchFindsTheLatestFirst(t *testing.T) {
 	if got := h.results(want); !slices.Equal(got, []string{"the kitchen is deployed"}) {
 		t.Errorf("from Bob in the kitchen: %q", got)
 	}
+	want = wanted("deploy")
+	want.NotRooms = []int64{other.ID, 77}
+	if got := h.results(want); !slices.Equal(got, []string{"we deploy v1.2.3 today, see https://example.org/Deploy"}) {
+		t.Errorf("not in the kitchen: %q", got)
+	}
+	want = wanted("")
+	want.NotAuthors = []int64{bob.ID}
+	if got := h.results(want); len(got) != 3 || got[0] != "`code` about soup" {
+		t.Errorf("not from Bob: %q", got)
+	}
 	want = wanted("")
 	want.Authors = []int64{zoe.ID}
 	want.Rooms = []int64{1, other.ID}
@@ -200,6 +210,7 @@ func TestSearchByWhatAMessageHas(t *testing.T) {
 	for typed, want := range map[string][]string{
 		"has:file": {"paper", "picture"}, "has:image": {"picture"}, "has:reply": {"answer"}, "has:pin": {"pinned"},
 		"has:reaction": {"pinned"}, "has:mention": {"calls " + chat.Mention(zoe.ID)}, "has:file paper": {"paper"}, "has:pin root": nil, "has:pin pinned": {"pinned"}, "has:pin -root": {"pinned"}, "has:reaction pin": {"pinned"},
+		"-has:pin -has:file": {"calls " + chat.Mention(zoe.ID), "answer", "root"}, "-has:mention answer": {"answer"}, "has:reaction -has:pin": nil, "-has:reaction -has:image pap": {"paper"},
 	} {
 		if got := h.results(wanted(typed)); !slices.Equal(got, want) {
 			t.Errorf("%s: %q, not %q", typed, got, want)
@@ -360,6 +371,67 @@ func TestRecentSearchesAreFew(t *testing.T) {
 	expect("")
 }
 
+// Whom a search may mean: by a whole nickname before all others, then by a part
+// of one, first who was called last.
+func TestPeopleAreFoundByPartsOfTheirNames(t *testing.T) {
+	h, ctx := newHouse(t), context.Background()
+	zoe := h.enter("Zoe")
+	var crowd []chat.Person
+	for i := range db.MostNamed + 8 {
+		crowd = append(crowd, h.enter(fmt.Sprint("Zoe Crowd ", i)))
+	}
+	han := h.enter("李四光")
+	for _, p := range crowd[:10] {
+		h.now = h.now.Add(time.Minute)
+		h.tell(1, zoe, chat.Mention(p.ID), p)
+	}
+	named := func(typed string) (ids []int64) {
+		t.Helper()
+		q := search.Parse(typed, h.now)
+		texts := q.Texts()
+		for i := range texts {
+			texts[i] = chat.FoldName(texts[i])
+		}
+		people, err := h.NamedLike(ctx, q.NameQuery(), texts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range people {
+			ids = append(ids, p.ID)
+		}
+		return ids
+	}
+	if got := named("ZOE"); len(got) != db.MostNamed || got[0] != zoe.ID || got[1] != crowd[9].ID || got[10] != crowd[0].ID {
+		t.Errorf("%v", got)
+	}
+	for _, typed := range []string{"四光", "李", "光说", "四", "李四光说"} {
+		if got := named(typed); !slices.Equal(got, []int64{han.ID}) {
+			t.Errorf("%s: %v", typed, got)
+		}
+	}
+	if got := named("-crowd x"); len(got) != 0 {
+		t.Errorf("%v", got)
+	}
+	if got := named("-李四光"); !slices.Equal(got, []int64{han.ID}) {
+		t.Errorf("%v", got)
+	}
+	h.rename(han, "Wang")
+	if got := named("李 wang"); !slices.Equal(got, []int64{han.ID}) {
+		t.Errorf("%v", got)
+	}
+	if got := named("李"); len(got) != 0 {
+		t.Errorf("%v", got)
+	}
+	// From before people were found so.
+	h.DB.MustExec(`update people set terms = null`)
+	if err := h.NoteNames(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if got := named("wang"); !slices.Equal(got, []int64{han.ID}) {
+		t.Errorf("%v", got)
+	}
+}
+
 func TestFirstMessageSinceADay(t *testing.T) {
 	h, ctx := newHouse(t), context.Background()
 	zoe := h.enter("Zoe")
@@ -408,12 +480,20 @@ func TestPeopleAndRoomsAreFoundByWhatTheyAreCalled(t *testing.T) {
 }
 
 // What package search says matches is what Postgres finds in its terms. The
-// texts are such that nearly equal ones are many.
+// texts are such that nearly equal ones are many. Some mention people, who have
+// other nicknames when they are looked for.
 func TestPostgresFindsWhatMatches(t *testing.T) {
 	h := newHouse(t)
 	zoe := h.enter("Zoe")
 	r := rand.New(rand.NewPCG(3, 4))
 	pieces := []string{"讨", "论", "天", "abc", "abcd", "ab", " ", " ", "，", "-", "é", "1", "👍", "'", `\`, "カ", "go ", "_"}
+	names := make(map[int64]string)
+	var people []chat.Person
+	for i, name := range []string{"论天", "abc 1", "go-讨论", "天", "é👍", "讨论 讨论"} {
+		p := h.enter(fmt.Sprint("abc 天 ", i))
+		people, names[p.ID] = append(people, p), name
+		pieces = append(pieces, chat.Mention(p.ID))
+	}
 	text := func(n int) string {
 		var b strings.Builder
 		for range 1 + r.IntN(n) {
@@ -428,8 +508,12 @@ func TestPostgresFindsWhatMatches(t *testing.T) {
 	// Too many of one lexeme for its positions, and a word too long for a lexeme.
 	bodies = append(bodies, strings.Repeat("讨论 ", 300)+"讨天abc", strings.Repeat("x", 100), strings.Repeat("x", 90)+" abc", strings.Repeat("a ", 8100))
 	for _, body := range bodies {
-		h.tell(1, zoe, body)
+		h.tell(1, zoe, body, people...)
 	}
+	for _, p := range people {
+		h.rename(p, names[p.ID])
+	}
+	pieces = pieces[:len(pieces)-len(people)] // nobody can type a mention
 	queries := []string{"讨天abc", `"讨论 讨天abc"`, `"讨论 讨论"`, strings.Repeat("x", 100), strings.Repeat("x", 90), "-" + strings.Repeat("x", 90) + " abc", `"a a"`, `-"讨论 讨天" 讨`}
 	for range 400 {
 		queries = append(queries, text(4))
@@ -440,12 +524,19 @@ func TestPostgresFindsWhatMatches(t *testing.T) {
 		if q.Empty() {
 			continue
 		}
-		want := wanted(typed)
+		called, err := h.NamedLike(context.Background(), q.NameQuery(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range called {
+			q.Call(p.ID, p.Nickname)
+		}
+		want := wantedBy(q)
 		want.Matches, want.Most = nil, len(bodies)
 		got := h.results(want)
 		fits := 0
 		for _, body := range bodies {
-			if !q.Matches(search.Said{Text: body}) {
+			if !q.Matches(search.Said{Text: body, Names: names}) {
 				continue
 			}
 			fits++

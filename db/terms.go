@@ -46,6 +46,15 @@ func termsOf(terms string, roomID, authorID int64) string {
 	return terms + " " + authorLexeme(authorID) + " " + roomLexeme(roomID)
 }
 
+// nameTerms is what a nickname is found by, where a search asks whom it may
+// mean: the terms of a message that says it. They belong to no stretch.
+func (s *Store) nameTerms(nickname string) any {
+	if s.terms == nil {
+		return nil
+	}
+	return s.terms(chat.Message{Body: nickname})
+}
+
 // FindBy has messages found by the terms that a function makes of them. It is
 // set before anything changes; what changes without it waits for a node that has
 // it to do NoteTerms.
@@ -117,6 +126,33 @@ func (s *Store) NoteTerms(ctx context.Context, messages []chat.Message) error {
 	})
 	if err != nil {
 		return fmt.Errorf("note terms of messages: %w", err)
+	}
+	return nil
+}
+
+// NoteNames gives terms to the nicknames that have none: from before people were
+// found by them.
+func (s *Store) NoteNames(ctx context.Context) error {
+	for more := true; more; {
+		err := again(ctx, func() error {
+			var rows []personRow
+			if err := s.DB.SelectContext(ctx, &rows, `select id, nickname from people where terms is null order by id limit $1`, keysPerTrip); err != nil {
+				return err
+			}
+			more = len(rows) == keysPerTrip
+			ids, names, terms := make([]int64, len(rows)), make([]string, len(rows)), make([]string, len(rows))
+			for i, r := range rows {
+				ids[i], names[i], terms[i] = r.ID, r.Nickname, s.terms(chat.Message{Body: r.Nickname})
+			}
+			_, err := s.DB.ExecContext(ctx, `
+				update people p set terms = made.terms::tsvector
+				from unnest($1::bigint[], $2::text[], $3::text[]) as made(id, nickname, terms)
+				where p.id = made.id and p.nickname = made.nickname and p.terms is null`, pq.Array(ids), pq.Array(names), pq.Array(terms))
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("note terms of nicknames: %w", err)
+		}
 	}
 	return nil
 }

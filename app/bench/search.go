@@ -15,6 +15,7 @@ import (
 
 	"github.com/lib/pq"
 
+	"parlor/app/chat"
 	"parlor/app/search"
 	"parlor/db"
 	"parlor/db/dbtest"
@@ -190,7 +191,7 @@ func (a *searched) write(ctx context.Context) error {
 		return err
 	}
 	copyIn, err := tx.PrepareContext(ctx, pq.CopyIn("messages", "room_id", "seq", "rev", "ordinal", "author_id", "nonce", "said_sum", "body",
-		"first", "new_day", "said_at", "terms"))
+		"first", "new_day", "said_at", "mentioned", "terms"))
 	if err != nil {
 		return err
 	}
@@ -217,6 +218,11 @@ func (a *searched) write(ctx context.Context) error {
 		if random.IntN(1+a.messages/2000) == 0 {
 			a.samples = append(a.samples, body)
 		}
+		var mentioned any
+		if i%20 == 0 {
+			id := a.people[random.IntN(len(a.people))]
+			body, mentioned = chat.Mention(id)+" "+body, pq.Array([]int64{id})
+		}
 		said[room]++
 		at = at.Add(20 * time.Second)
 		if i > 0 && i%db.StretchSize == 0 {
@@ -225,7 +231,7 @@ func (a *searched) write(ctx context.Context) error {
 		terms := search.Terms(search.Said{Text: body}) + fmt.Sprintf(" '%[1]s@%[2]d' '%[1]s#%[3]d'", search.Stretch, author, a.rooms[room])
 		terms = strings.ReplaceAll(terms, search.Stretch, fmt.Sprintf("%d:", len(stretches)))
 		if _, err := copyIn.ExecContext(ctx, a.rooms[room], said[room], said[room], said[room], author,
-			fmt.Sprintf("%08x-0000-4000-8000-000000000000", i), []byte{1}, body, true, false, at, terms); err != nil {
+			fmt.Sprintf("%08x-0000-4000-8000-000000000000", i), []byte{1}, body, true, false, at, mentioned, terms); err != nil {
 			return err
 		}
 	}
@@ -326,6 +332,20 @@ func (a *searched) kinds() []kindOf {
 			n := random.IntN(filteredRooms)
 			w := anyOf(english, 0, 1000)
 			return query{typed: fmt.Sprintf(`in:filled-%d %s`, n+1, w), words: []string{w}, room: a.rooms[n]}
+		}},
+		// The others are asked for what is stored: they find no nicknames.
+		{"nickname of one who is mentioned", func() query {
+			n := random.IntN(len(a.people))
+			return query{typed: fmt.Sprintf(`"Filler %d"`, n+1), words: []string{chat.Mention(a.people[n])}, some: true}
+		}},
+		{"nickname and a word", func() query {
+			n := random.IntN(len(a.people))
+			w := anyOf(english, 0, 300)
+			return query{typed: fmt.Sprintf(`"@Filler %d" %s`, n+1, w), words: []string{chat.Mention(a.people[n]), w}}
+		}},
+		{"part of many nicknames and a rare word", func() query {
+			w := anyOf(english, 3000, 20000)
+			return query{typed: "filler " + w, words: []string{w}}
 		}},
 	}
 }

@@ -18,6 +18,11 @@ func (q Query) TSQuery() string {
 			and = append(and, quote(hasLexeme(h)))
 		}
 	}
+	for _, h := range q.HasNot {
+		if h.inTerms() {
+			and = append(and, "!"+quote(hasLexeme(h)))
+		}
+	}
 	for _, p := range q.Excluded {
 		if s := p.excluded(); s != "" {
 			and = append(and, s)
@@ -32,11 +37,11 @@ func (q Query) Wants() bool {
 	return len(q.Wanted) > 0 || slices.ContainsFunc(q.Has, Has.inTerms)
 }
 
-// Beside are the things in Has that are not in the terms.
-func (q Query) Beside() (out []Has) {
-	for _, h := range q.Has {
+// Beside are those of the things that are not in the terms, by their names.
+func Beside(has []Has) (out []string) {
+	for _, h := range has {
 		if !h.inTerms() {
-			out = append(out, h)
+			out = append(out, string(h))
 		}
 	}
 	return out
@@ -60,18 +65,32 @@ func (p Phrase) lexemes() (out []string) {
 	return out
 }
 
+// wanted has the phrase by its positions. By its lexemes alone it has it in what
+// is crowded, and where a mention may stand for some of them.
 func (p Phrase) wanted() string {
 	l := p.lexemes()
-	out := l[0]
-	if len(l) > 1 {
-		out = "(" + strings.Join(l, " <-> ") + " | " + quote(crowded) + " & " + strings.Join(l, " & ") + ")"
+	each, loose := slices.Clone(l), []string{quote(crowded)}
+	for i, people := range p.people {
+		if len(people) == 0 || i == len(each) { // the last character of a pair
+			continue
+		}
+		named := make([]string, len(people))
+		for j, id := range people {
+			named[j] = quote(personLexeme(id))
+		}
+		each[i] = anyOf(append([]string{l[i]}, named...))
+		loose = append(loose, named...)
 	}
-	if len(p.people) == 0 {
-		return out
+	if len(l) == 1 {
+		return each[0]
 	}
-	or := []string{out}
-	for _, id := range p.people {
-		or = append(or, quote(personLexeme(id)))
+	slices.Sort(loose)
+	return "(" + strings.Join(l, " <-> ") + " | " + anyOf(slices.Compact(loose)) + " & " + strings.Join(each, " & ") + ")"
+}
+
+func anyOf(or []string) string {
+	if len(or) == 1 {
+		return or[0]
 	}
 	return "(" + strings.Join(or, " | ") + ")"
 }
@@ -83,7 +102,11 @@ func (p Phrase) excluded() string {
 			return ""
 		}
 	}
-	return "!(" + strings.Join(p.lexemes(), " <-> ") + ")"
+	out := strings.Join(p.lexemes(), " <-> ")
+	for _, id := range p.within {
+		out += " | " + quote(personLexeme(id))
+	}
+	return "!(" + out + ")"
 }
 
 // Matches tells whether a message has all that is wanted of its words, and of
@@ -95,10 +118,15 @@ func (q Query) Matches(s Said) bool {
 			return false
 		}
 	}
+	for _, h := range q.HasNot {
+		if h.inTerms() && s.has(h) {
+			return false
+		}
+	}
 	if len(q.Wanted) == 0 && len(q.Excluded) == 0 {
 		return true
 	}
-	all := s.all()
+	all := s.and(tokens(named(s.Text, s.Names)))
 	for _, p := range q.Wanted {
 		if !p.in(all) {
 			return false
@@ -128,19 +156,24 @@ func (p Phrase) find(toks []token, from int) int {
 	return -1
 }
 
+// at tells whether tokens begin with the phrase.
 func (p Phrase) at(toks []token) bool {
-	last := len(p.tokens) - 1
-	for i, t := range p.tokens {
-		switch {
-		case i > 0 && t.joined != toks[i].joined:
-			return false
-		case i == last && p.prefix:
-			if !strings.HasPrefix(toks[i].text, t.text) {
-				return false
-			}
-		case toks[i].text != t.text:
+	for i := range p.tokens {
+		if !p.means(i, toks[i]) {
 			return false
 		}
 	}
 	return true
+}
+
+// means tells whether a token is what the phrase wants in this place.
+func (p Phrase) means(i int, t token) bool {
+	want := p.tokens[i]
+	if i > 0 && want.joined != t.joined {
+		return false
+	}
+	if p.prefix && i == len(p.tokens)-1 {
+		return strings.HasPrefix(t.text, want.text)
+	}
+	return t.text == want.text
 }

@@ -45,6 +45,9 @@ type Query struct {
 	From     []string // nicknames, any of them, as typed; Me for oneself
 	In       []string // rooms by slug or name, any of them, as typed
 	Has      []Has    // all of them
+	// The same with a minus in front: none of them.
+	NotFrom, NotIn []string
+	HasNot         []Has
 	// The time is at or after After and before Before; zero: whenever.
 	After, Before time.Time
 }
@@ -56,26 +59,15 @@ const Me = "me"
 type Phrase struct {
 	typed  string
 	tokens []token
-	people []int64 // whose nickname it is
+	// people are, for each token, those whose nickname may have it in a place
+	// where the phrase stands; nil: nobody's. within are those whose nickname has
+	// the whole phrase (Query.Call).
+	people [][]int64
+	within []int64
 	// prefix: words that begin with the last one are meant, too. That takes the
 	// place of stemming: it knows no language, it finds deployed and deploys for
 	// deploy, and who does not want it writes quotes.
 	prefix bool
-}
-
-// Texts are the wanted phrases as they were typed.
-func (q Query) Texts() []string {
-	out := make([]string, len(q.Wanted))
-	for i, p := range q.Wanted {
-		out[i] = p.typed
-	}
-	return out
-}
-
-// Mean says that a wanted phrase, by its place in Texts, is what a person is
-// called now: the index then also gives what mentions that person.
-func (q *Query) Mean(i int, personID int64) {
-	q.Wanted[i].people = append(q.Wanted[i].people, personID)
 }
 
 // prefixFrom is the least letters of a word that stands for its longer ones.
@@ -83,14 +75,15 @@ const prefixFrom = 3
 
 // Empty tells whether nothing is looked for.
 func (q Query) Empty() bool {
-	return len(q.Wanted) == 0 && len(q.Excluded) == 0 && len(q.From) == 0 && len(q.In) == 0 && len(q.Has) == 0 && q.After.IsZero() && q.Before.IsZero()
+	return len(q.Wanted)+len(q.Excluded)+len(q.From)+len(q.In)+len(q.Has)+len(q.NotFrom)+len(q.NotIn)+len(q.HasNot) == 0 &&
+		q.After.IsZero() && q.Before.IsZero()
 }
 
 // Parse reads what was typed into a search field:
 //
 //	deploy               a word, or the beginning of one
 //	"exactly this"       words that follow one another
-//	-word -"a phrase"    without it
+//	-word -"a phrase"    without it, also -from: -in: -has:
 //	from:name in:room has:link before:2026-11-03 after:2026-11 on:today
 //
 // A value with spaces takes quotes. Colon, minus and quotes may be full-width,
@@ -104,7 +97,7 @@ func Parse(typed string, now time.Time) Query {
 		if !more {
 			return q
 		}
-		if part.key != "" && filters < mostFilters && q.filter(part.key, part.value, now) {
+		if part.key != "" && filters < mostFilters && q.filter(part, now) {
 			filters++
 			continue
 		}
@@ -185,7 +178,7 @@ func nextPart(rest *string) (p part, more bool) {
 	if end < 0 {
 		end = len(s)
 	}
-	if key, value, found := cutColon(s[:end]); found && filterKeys[strings.ToLower(key)] != "" && !p.excluded {
+	if key, value, found := cutColon(s[:end]); found && filterKeys[strings.ToLower(key)] != "" {
 		p.key = strings.ToLower(key)
 		if quoted, after, ok := cutQuoted(s[end-len(value):]); ok {
 			p.value, *rest = quoted, after
@@ -246,36 +239,40 @@ var hasNames = map[string]Has{
 }
 
 // filter takes a filter into the query; false: it is none.
-func (q *Query) filter(key, value string, now time.Time) bool {
-	value = strings.TrimSpace(value)
-	switch filterKeys[key] {
+func (q *Query) filter(p part, now time.Time) bool {
+	value, key := strings.TrimSpace(p.value), filterKeys[p.key]
+	from, in, has := &q.From, &q.In, &q.Has
+	if p.excluded {
+		from, in, has = &q.NotFrom, &q.NotIn, &q.HasNot
+	}
+	switch key {
 	case "from":
 		name := strings.TrimLeft(value, "@＠")
 		if folded := strings.ToLower(name); folded == Me || folded == "我" {
 			name = Me
 		}
-		return addName(&q.From, name)
+		return addName(from, name)
 	case "in":
-		return addName(&q.In, strings.TrimLeft(value, "#＃"))
+		return addName(in, strings.TrimLeft(value, "#＃"))
 	case "has":
 		h, known := hasNames[strings.ToLower(value)]
-		if known && !slices.Contains(q.Has, h) {
-			q.Has = append(q.Has, h)
+		if known && !slices.Contains(*has, h) {
+			*has = append(*has, h)
 		}
 		return known
 	}
-	from, to, ok := Days(value, now)
-	if !ok {
+	begins, ends, ok := Days(value, now)
+	if !ok || p.excluded {
 		return false
 	}
-	switch filterKeys[key] {
+	switch key {
 	case "before":
-		q.notAfter(from)
+		q.notAfter(begins)
 	case "after":
-		q.notBefore(from)
+		q.notBefore(begins)
 	default:
-		q.notBefore(from)
-		q.notAfter(to)
+		q.notBefore(begins)
+		q.notAfter(ends)
 	}
 	return true
 }
@@ -342,6 +339,15 @@ func Days(text string, now time.Time) (from, to time.Time, ok bool) {
 	return date(now, n[0], time.Month(n[1]), n[2]), date(now, n[0], time.Month(n[1]), n[2]+1), true
 }
 
+// date is when a day begins. Where clocks change at midnight that is later, or
+// the first of two midnights.
 func date(now time.Time, year int, month time.Month, day int) time.Time {
-	return time.Date(year, month, day, 0, 0, 0, 0, now.Location())
+	t := time.Date(year, month, day, 0, 0, 0, 0, now.Location())
+	if t.Hour() > 12 { // there is no midnight: it is 23:00 for 1:00
+		return t.Add(time.Hour)
+	}
+	if before := t.Add(-time.Hour); before.Day() == t.Day() {
+		return before
+	}
+	return t
 }

@@ -34,27 +34,27 @@ const Stretch = "\x01"
 
 // Said is what a message can be found by.
 type Said struct {
-	Text   string   // as one reads it
+	// Text is as it is stored: mentions stand in it as chat.Mention writes them.
+	Text string
+	// Names are the present nicknames of those who are mentioned, by id. Terms
+	// does not know them, since they change: there a mention is a person.
+	Names  map[int64]string
+	Emoji  []string // that the text has by their names, as :tada:
 	Files  []string // their names
 	Images bool     // one of the files is a picture
 	Titles []string // of the pages behind its links
-	// People are ids of those who are mentioned, under which the text is found by
-	// a nickname that somebody took later (Query.Mean).
-	People []int64
-	Reply  bool // to another message
+	Reply  bool     // to another message
 }
 
-// all are the texts in which words are looked for. No phrase goes from one into
-// the next.
-func (s Said) all() [][]token {
-	out := make([][]token, 0, 1+len(s.Files)+len(s.Titles))
-	for _, text := range s.texts() {
-		out = append(out, tokens(text))
+// and are tokens of the text, and those of what comes with it. No phrase goes
+// from one into the next.
+func (s Said) and(text []token) [][]token {
+	out := [][]token{text}
+	for _, other := range slices.Concat(s.Emoji, s.Files, s.Titles) {
+		out = append(out, tokens(other))
 	}
 	return out
 }
-
-func (s Said) texts() []string { return slices.Concat([]string{s.Text}, s.Files, s.Titles) }
 
 // has tells whether it has something that shows in what is said.
 func (s Said) has(h Has) bool {
@@ -68,7 +68,7 @@ func (s Said) has(h Has) bool {
 	case HasImage:
 		return s.Images
 	case HasMention:
-		return len(s.People) > 0
+		return mention.MatchString(s.Text)
 	case HasReply:
 		return s.Reply
 	}
@@ -80,11 +80,11 @@ func (s Said) has(h Has) bool {
 // without spaces (bigrams). The last character of such a run stands alone, so
 // that every character begins a lexeme and is found by its prefix.
 //
-// What it has besides words, and whom it mentions, is marked by lexemes that no
-// word is equal to: each begins with a character that words don't have. Package
-// db marks author and room in the same way.
+// Whom it mentions, and what it has besides words, are lexemes that no word is
+// equal to: each begins with a character that words don't have. Package db marks
+// author and room in the same way.
 func Terms(s Said) string {
-	all := s.all()
+	all := s.and(mentioning(s.Text))
 	v := vector{at: make(map[string]int, len(all[0]))}
 	position := 0
 	for _, toks := range all {
@@ -99,9 +99,6 @@ func Terms(s Said) string {
 			v.mark(hasLexeme(h))
 		}
 	}
-	for _, id := range s.People {
-		v.mark(personLexeme(id))
-	}
 	if v.crowded {
 		v.mark(crowded)
 	}
@@ -110,6 +107,9 @@ func Terms(s Said) string {
 
 // lexeme is what the i-th token is indexed as.
 func lexeme(toks []token, i int, t token) string {
+	if t.person != 0 {
+		return personLexeme(t.person)
+	}
 	if !t.dense {
 		return cutWord(t.text)
 	}

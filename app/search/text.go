@@ -4,7 +4,8 @@
 // what was looked for (Query.Matches), and shows where (Snippet). It knows no
 // database and no language: what Postgres does with its text search parsers and
 // dictionaries is done here, so that Chinese, Japanese and Korean work on any
-// server.
+// server. Nor does it know that traditional and simplified characters, or
+// hiragana and katakana, write the same word.
 //
 // Its invariant: whatever Query.Matches accepts is also found by the tsquery
 // in the tsvector. The index may find too much, never too little.
@@ -32,6 +33,8 @@ type token struct {
 	start, end int  // bytes in the text as it was written
 	dense      bool // a character of a script without spaces
 	joined     bool // follows a dense one directly, being dense too
+	// person is who is mentioned, of a token that is a mention and has no text.
+	person int64
 }
 
 // dense are the scripts that are written without spaces, or, as Korean, with
@@ -43,6 +46,11 @@ var dense = []*unicode.RangeTable{
 
 // The long vowel mark belongs to both syllabaries, and so to no script.
 const longVowel = 'ー'
+
+const (
+	zeroWidthSpace = '\u200b'
+	tatweel        = '\u0640'
+)
 
 func isDense(r rune) bool {
 	return isCommonHan(r) || r >= 0x0e00 && (r == longVowel || unicode.In(r, dense...))
@@ -71,6 +79,10 @@ func tokens(text string) []token {
 				endWord()
 				out = append(out, token{text: string(r), start: f.start, end: f.end, dense: true, joined: afterDense})
 				afterDense = true
+			case r == zeroWidthSpace, r == '*', r == '~', r == '`':
+				// They end a word and show nothing, or mark what 讨**论** makes bold.
+				endWord()
+			case r == tatweel: // only stretches an Arabic word
 			case unicode.Is(unicode.Cf, r), unicode.Is(unicode.Me, r), unicode.Is(unicode.Sk, r) && r > 0xffff:
 				// Joiners and soft hyphens show nothing, and neither keycaps nor
 				// skin tones make another character.
