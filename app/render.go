@@ -113,15 +113,15 @@ func (s *Server) newestPage(ctx context.Context, roomID, after int64) (live.Batc
 		return live.Batch{}, err
 	}
 	h := s.history(page)
-	behind, selector := h.Cursor, ".scroll.at-end #history:has(> #log.tail)"
-	if after == fromNothing {
-		behind, selector = "", "#history"
+	signals, selector := map[string]any{"_behind": h.Cursor}, ".scroll.at-end #history:has(> #log.tail)"
+	if after == fromNothing { // how often a mark was set back in another database says nothing
+		signals, selector = map[string]any{"_behind": "", "_turn": anyTurn}, "#history"
 	} else if h.Missed, h.MissedFrom, err = s.missed(ctx, page, after); err != nil {
 		return live.Batch{}, err
 	}
 	batch := live.Batch{To: page.Room.Rev, TooMany: true, Cursor: s.cursorFrames(page.Room)}
 	for i, l := range i18n.Langs {
-		frame := sse.Signals(map[string]any{"_behind": behind}, "")
+		frame := sse.Signals(signals, "")
 		frame = append(frame, sse.Elements(selector, datastar.ElementPatchModeReplace, s.html(views.HistoryView(l, h)))...)
 		frame = append(frame, sse.Elements("", datastar.ElementPatchModeOuter, s.html(views.About(l, page.Room)))...)
 		batch.Restart = append(batch.Restart, append(frame, batch.Cursor[i]...))
