@@ -237,7 +237,7 @@ func TestCallsThatAreOverAreNotToldAgain(t *testing.T) {
 		later := bob.stream("/stream")
 		later.until(`"_calls":0`)
 		contains(t, bob.post("/rooms/parlor/level", "level", step.level), http.StatusSeeOther)
-		if event := later.until("psst", fmt.Sprintf(`"l":"%s"`, step.level)); strings.Contains(event, "psst") {
+		if event := later.until(`"_call":{`, fmt.Sprintf(`"l":"%s"`, step.level)); strings.Contains(event, `"_call"`) {
 			t.Errorf("%s: %s", step.how, event)
 		}
 	}
