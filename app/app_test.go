@@ -597,6 +597,9 @@ func TestForeignCursorGetsTheNewestPage(t *testing.T) {
 	ann.say("parlor", "here I am")
 	for _, cursor := range []string{s.store.Epoch() + ".999", "0ther.1", ""} {
 		st := ann.stream("/rooms/parlor/stream?after=" + cursor)
+		if event := st.until("_behind"); !strings.Contains(event, `"_turn":-1`) {
+			t.Errorf("cursor %q: the page goes on with read marks of another database: %s", cursor, event)
+		}
 		event := st.until("here I am")
 		if !strings.Contains(event, "selector #history\n") {
 			t.Errorf("cursor %q: %s", cursor, event)

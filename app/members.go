@@ -311,14 +311,16 @@ func (m *members) show(personID int64, all []chat.Membership, call chat.Call, dr
 		room := "r" + fmt.Sprint(b.RoomID)
 		m.s.hub.Put(board, room, same(sse.Signals(map[string]any{"_me": map[string]any{room: views.MemberSignals(b)}}, "")))
 	}
-	m.s.hub.Put(board, "calls", same(sse.Signals(map[string]any{"_calls": calls}, "")))
 	if call.Unread {
 		var shown live.Variants
 		for _, l := range i18n.Langs {
 			shown = append(shown, sse.Signals(map[string]any{"_call": views.CallSignals(l, call)}, ""))
 		}
 		m.s.hub.Put(board, "call", shown)
+	} else { // read, or deleted: a page that is opened now has nothing to tell
+		m.s.hub.Drop(board, "call")
 	}
+	m.s.hub.Put(board, "calls", same(sse.Signals(map[string]any{"_calls": calls}, "")))
 	for at := range p.places {
 		if d, read := drafts[at]; read && at.RoomID != 0 {
 			m.s.hub.Put(draftBoard(at), "draft", same(sse.Signals(map[string]any{

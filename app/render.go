@@ -115,9 +115,9 @@ func (s *Server) newestPage(ctx context.Context, roomID, after int64) (live.Batc
 		return live.Batch{}, err
 	}
 	h := s.history(page)
-	behind, selector := h.Cursor, ".scroll.at-end #history:has(> #log.tail)"
-	if after == fromNothing {
-		behind, selector = "", "#history"
+	signals, selector := map[string]any{"_behind": h.Cursor}, ".scroll.at-end #history:has(> #log.tail)"
+	if after == fromNothing { // how often a mark was set back in another database says nothing
+		signals, selector = map[string]any{"_behind": "", "_turn": anyTurn}, "#history"
 	} else if h.Missed, h.MissedFrom, err = s.missed(ctx, page, after); err != nil {
 		return live.Batch{}, err
 	}
@@ -125,7 +125,7 @@ func (s *Server) newestPage(ctx context.Context, roomID, after int64) (live.Batc
 	about := s.aboutPiece(page.Room).Changed
 	for i, l := range i18n.Langs {
 		batch.Restart = append(batch.Restart, slices.Concat(
-			sse.Signals(map[string]any{"_behind": behind}, ""),
+			sse.Signals(signals, ""),
 			sse.Elements(selector, datastar.ElementPatchModeReplace, s.html(views.HistoryView(l, h))),
 			about[i], batch.Cursor[i]))
 	}

@@ -211,6 +211,38 @@ func TestCallsAreToldAtOnce(t *testing.T) {
 	lobby.until(`"_calls":1`)
 }
 
+// A page that is opened after a call was read, or deleted, is not told of it: it
+// would tell of it by the system, with words that are gone.
+func TestCallsThatAreOverAreNotToldAgain(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	ann, bob := s.guest("Ann"), s.guest("Bob")
+	open := bob.stream("/stream")
+	open.until(`"_calls":0`)
+	a, b := ann.person(), bob.person()
+	for _, step := range []struct {
+		how, level string // level: another one each time, so that something is told
+		over       func(seq int64)
+	}{
+		{"read", "mentions", func(int64) { contains(t, bob.post("/rooms/parlor/read"), http.StatusSeeOther) }},
+		{"deleted", "all", func(seq int64) {
+			contains(t, ann.post(fmt.Sprintf("/rooms/parlor/messages/%d/delete", seq)), http.StatusSeeOther)
+		}},
+	} {
+		seq := s.call(a, b, "psst, "+step.how)
+		contains(t, bob.post("/rooms/parlor/draft", "body", step.how), http.StatusSeeOther) // it went past the handlers
+		open.until("psst, " + step.how)
+		step.over(seq)
+		open.until(`"_calls":0`)
+		later := bob.stream("/stream")
+		later.until(`"_calls":0`)
+		contains(t, bob.post("/rooms/parlor/level", "level", step.level), http.StatusSeeOther)
+		if event := later.until(`"_call":{`, fmt.Sprintf(`"l":"%s"`, step.level)); strings.Contains(event, `"_call"`) {
+			t.Errorf("%s: %s", step.how, event)
+		}
+	}
+}
+
 func TestCatchUpLine(t *testing.T) {
 	s := newSite(t)
 	ann, bob := s.guest("Ann"), s.guest("Bob")

@@ -40,16 +40,6 @@ const removeSQL = `
 	       reactions = 0, files = 0, previews = 0, pinned_at = null, pinned_by = null
 	where room_id = $1 and seq = $2`
 
-// A message that is deleted is new to nobody; to its author it was not. Rows
-// are locked in the order in which say does.
-const knownSQL = `
-	update memberships b set known = b.known + 1
-	from (
-	    select person_id from memberships
-	    where room_id = $1 and read_seq < $2 and known is not null and person_id <> $3
-	    order by person_id for no key update) as behind
-	where b.room_id = $1 and b.person_id = behind.person_id`
-
 // What belongs to a message goes with it. Files that no message has any more
 // are taken off the disk by package app.
 var purgeSQL = []string{
@@ -137,9 +127,6 @@ func (s *Store) Delete(ctx context.Context, roomID, seq, personID int64) (rev in
 		// The row first: who wants to add something to the message waits for it.
 		if _, err := tx.StmtxContext(ctx, s.remove).ExecContext(ctx, roomID, seq, s.now(), rev); err != nil {
 			return false, err
-		}
-		if _, err := tx.ExecContext(ctx, knownSQL, roomID, seq, personID); err != nil {
-			return false, fmt.Errorf("take it off what is new: %w", err)
 		}
 		for _, purge := range purgeSQL {
 			if _, err := tx.ExecContext(ctx, purge, roomID, seq); err != nil {

@@ -34,6 +34,14 @@ func (r membershipRow) membership() chat.Membership {
 	}
 }
 
+// knownSQL is chat.Membership.Known of a membership b; null: there is no mark. Of
+// others' messages that were deleted behind the mark it counts no more than
+// move_mark does of one's own.
+const knownSQL = `case when b.known is not null then b.known + (
+	select count(*) from (
+	    select from messages m where m.room_id = b.room_id and m.seq > b.read_seq and m.deleted_at is not null and m.author_id <> b.person_id
+	    limit 10000) as gone) end`
+
 // belongSQL makes people members of a room.
 const belongSQL = `insert into memberships (room_id, person_id) select $1, unnest($2::bigint[]) on conflict do nothing`
 
@@ -41,10 +49,11 @@ const belongSQL = `insert into memberships (room_id, person_id) select $1, unnes
 // open, and those where something was said last.
 const mostMemberships = 200
 
-// A person's rooms, with the mentions above each mark: one step in an index for
-// every room. Drafts are long, and read only where they are wanted.
+// A person's rooms, with the mentions above each mark and what was deleted there:
+// a step in an index for each of them and every room. Drafts are long, and read
+// only where they are wanted.
 const membershipsSQL = `
-	select b.room_id, b.person_id, b.known, b.read_seq, b.read_turn,
+	select b.room_id, b.person_id, ` + knownSQL + ` as known, b.read_seq, b.read_turn,
 	       b.level, case when b.open then b.draft else '' end as draft, case when b.open then b.draft_tab else '' end as draft_tab,
 	       case when b.level in ('all', 'mentions') then (
 	           select count(*) from (
@@ -93,7 +102,7 @@ func (s *Store) Read(ctx context.Context, roomID, personID, upTo int64, turn int
 	return moved, nil
 }
 
-// The function move_mark is in migration 00013.
+// The function move_mark is in migration 00015.
 const readSQL = `select move_mark($1, $2, $3, $4, false, $5)`
 
 // Unread sets a person's mark back to the message before one, so that this is
@@ -214,25 +223,27 @@ func (s *Store) SetStatus(ctx context.Context, personID int64, status string) (c
 	return row.person(), nil
 }
 
-// gapSQL looks at no more rows of anything than the limit.
+// gapSQL looks at no more rows of anything than the limit. What the reader
+// changed themselves is no news to them.
 const gapSQL = `
-	select r.said - b.known as new, f.said_at as since,
+	select r.said - k.known as new, f.said_at as since,
 	       (select count(*) from (
 	           select from mentions m where m.person_id = $2 and m.room_id = $1 and m.seq > b.read_seq limit $3) as few) as calls,
 	       (select count(*) from (
-	           select m.seq from messages m where m.room_id = $1 and m.edited_at > t.looked limit $3) as few
-	        where seq <= b.read_seq) as edited,
+	           select m.seq, m.author_id from messages m where m.room_id = $1 and m.edited_at > t.looked limit $3) as few
+	        where seq <= b.read_seq and author_id <> $2) as edited,
 	       (select count(*) from (
-	           select m.seq from messages m where m.room_id = $1 and m.deleted_at > t.looked limit $3) as few
-	        where seq <= b.read_seq) as deleted
+	           select m.seq, m.author_id from messages m where m.room_id = $1 and m.deleted_at > t.looked limit $3) as few
+	        where seq <= b.read_seq and author_id <> $2) as deleted
 	from memberships b
 	join rooms r on r.id = b.room_id
+	cross join lateral (select ` + knownSQL + ` as known) as k
 	left join lateral (
 	    select m.said_at from (select * from messages where room_id = $1 and seq > b.read_seq order by seq limit $3) as m
 	    where m.author_id <> $2 and m.deleted_at is null order by m.seq limit 1) as f on true
 	left join messages l on l.room_id = $1 and l.seq = b.read_seq
 	cross join lateral (select greatest(b.read_at, l.said_at) as looked) as t
-	where b.room_id = $1 and b.person_id = $2 and r.said > b.known`
+	where b.room_id = $1 and b.person_id = $2 and r.said > k.known`
 
 // Gap tells what happened in a room after a person's read mark; nothing, when
 // there is none, or it is at the end.

@@ -56,7 +56,7 @@ const visitSQL = `
 	select q.n, coalesce(r.id, 0), coalesce(r.slug, ''), coalesce(r.name, ''), coalesce(r.topic, ''), coalesce(r.maker_id, 0),
 	       coalesce(r.rev, 0), coalesce(r.about_rev, 0), coalesce(r.said, 0), coalesce(r.last_seq, 0), r.last_said_at, coalesce(r.previews, false), coalesce(r.pins, 0),
 	       coalesce(x.day, 0), coalesce(p.id, 0), coalesce(p.nickname, ''), coalesce(p.hue, 0), coalesce(p.renames, 0), coalesce(p.status, ''),
-	       b.known is not null, coalesce(b.read_seq, 0), coalesce(b.known, 0), coalesce(b.read_turn, 0),
+	       b.known is not null, coalesce(b.read_seq, 0), coalesce(` + knownSQL + `, 0), coalesce(b.read_turn, 0),
 	       coalesce(b.level, 'all'), coalesce(b.draft, ''), coalesce(b.draft_tab, ''),
 	       (select epoch from house)
 	from unnest($1::text[], $2::bytea[]) with ordinality as q(slug, token_hash, n)

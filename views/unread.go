@@ -142,6 +142,10 @@ func hiddenRooms(rooms []LobbyRoom) (hidden []LobbyRoom) {
 // quietEnd is how a request ends that nobody waits for: it is not sent again.
 const quietEnd = `retry: 'never', retryMaxCount: 0}).catch(() => {})`
 
+// below is how many messages are new below what is shown: those that are unread,
+// or, to one who has no read mark yet, those that came since the end was seen.
+const below = `$_said - ($m.o <= $_said ? $m.o : $_seen)`
+
 // The expressions of a room's page. In them m is the reader's part of the room
 // ($_me.r7), and:
 //
@@ -150,15 +154,16 @@ const quietEnd = `retry: 'never', retryMaxCount: 0}).catch(() => {})`
 //	$_told    when the server was told of one
 //	$_arrive  counts arrivals: the page was opened, or is looked at again
 //	$_mark    the read mark at the last arrival, where the divider is; -1: nothing was unread
-//	$_new     how many messages were unread then
-//	$_turn    how often the mark was set back, as far as this page knows
+//	$_until   the room's number then: what came later is not under the divider
+//	$_new     how many messages were unread then, but for those that were deleted since
+//	$_turn    how often the mark was set back, as far as this page knows; -1: it does not
 //	$_held    it was set back since the last arrival: looking at the page reads nothing
 //	$_shown   the cursor up to which the server knows that the page was read
 func of(expression string, r chat.Room) string {
 	return strings.ReplaceAll(expression, "$m", "$_me.r"+id(r.ID))
 }
 
-const readingSignals = `{"_sign":0,"_signed":0,"_told":0,"_arrive":0,"_mark":-1,"_new":0,"_turn":0,"_held":false,"_shown":"","_n":0,"_draft":{"body":"","tab":""}}`
+const readingSignals = `{"_sign":0,"_signed":0,"_told":0,"_arrive":0,"_mark":-1,"_until":0,"_new":0,"_turn":0,"_held":false,"_shown":"","_n":0,"_draft":{"body":"","tab":""}}`
 
 // onSign reads what is in sight, when the reader is at the end of the room, the
 // page is visible, and so somebody looks: the sign came after the messages.
@@ -174,17 +179,16 @@ const onSign = `$_sign && @peek(() => {
 // The page to which the catch-up line leads has divider and number in its
 // address: on the way there everything may have been read.
 const onArrive = `$_arrive; @peek(() => {
+	const from = new URLSearchParams($_arrive ? '' : location.search), unread = Math.max(0, $_said - $m.o) || 0;
 	$_held = false;
-	$_new = Math.max(0, $_said - $m.o) || 0;
-	const from = new URLSearchParams($_arrive ? '' : location.search), number = $_new || +from.get('new');
-	$_mark = $_new ? $m.s : number ? +from.get('after') : -1;
-	document.querySelector('#catch-up > span').textContent = el.dataset.new.replace('%d', number);
-	$_new && @get(el.dataset.since, {filterSignals: {include: /^$/}, requestCancellation: 'disabled', ` + quietEnd + ` })`
+	$_new = unread || +from.get('new');
+	$_mark = unread ? $m.s : $_new ? +from.get('after') : -1;
+	$_until = $cursor.split('.')[1];
+	unread && @get(el.dataset.since, {filterSignals: {include: /^$/}, requestCancellation: 'disabled', ` + quietEnd + ` })`
 
 // onSetBack shows the divider where somebody set the mark back to, in any tab.
 const onSetBack = `const turn = $m.t ?? 0, mark = $m.s, from = $m.o; @peek(() => {
-	turn > $_turn && ($_held = $_turn >= 0, $_new = Math.max(0, $_said - from), $_mark = $_new ? mark : -1,
-		document.querySelector('#catch-up > span').textContent = el.dataset.new.replace('%d', $_new));
+	turn > $_turn && ($_held = $_turn >= 0, $_new = Math.max(0, $_said - from), $_mark = $_new ? mark : -1, $_until = $cursor.split('.')[1]);
 	$_turn = Math.max(turn, $_turn) })`
 
 // showCount writes how much is unread into title and icon. It waits for a

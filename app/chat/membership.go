@@ -93,7 +93,7 @@ type Gap struct {
 	New     int64     // messages of others; not bounded
 	Since   time.Time // when the first of them was said; zero: none, or none of the first MostInGap messages
 	Calls   int       // of them mention or answer the reader
-	Edited  int       // older messages that were edited since the reader looked
+	Edited  int       // older messages of others that were edited since the reader looked
 	Deleted int       // and deleted
 }
 

@@ -1,8 +1,10 @@
 package e2e
 
 import (
+	"database/sql"
 	"fmt"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -15,6 +17,7 @@ func TestOwnAndDeletedMessagesAreNotNew(t *testing.T) {
 	t.Parallel()
 	p := start(t)
 	ann, bob := newClient(t, p, "Ann"), guest(t, p, "Bob")
+	ann.say("parlor", strings.Repeat("a long story\n", 100))
 	ann.say("parlor", "before")
 	bob.sees("before")
 	bob.reads()
@@ -34,15 +37,23 @@ func TestOwnAndDeletedMessagesAreNotNew(t *testing.T) {
 	}
 	slip := ann.say("parlor", "a slip")
 	both("1")
-	_, err := bob.page.Eval(`() => fetch('/rooms/parlor/messages', {method: 'POST', headers: {Accept: 'application/json'},
-		body: new URLSearchParams({body: 'said by my program', nonce: '10000000-0000-4000-8000-000000000001'})})`)
-	bob.must(err)
-	bob.sees("said by my program")
-	ann.say("parlor", "@Bob what I meant")
+	own := func(body string) {
+		bob.t.Helper()
+		_, err := bob.page.Eval(`(body, nonce) => fetch('/rooms/parlor/messages', {method: 'POST', headers: {Accept: 'application/json'},
+			body: new URLSearchParams({body, nonce})})`, body, nonce())
+		bob.must(err)
+		bob.sees(body)
+	}
+	remove := func(seq int64) {
+		bob.t.Helper()
+		ann.post(fmt.Sprintf("/rooms/parlor/messages/%d/delete", seq), url.Values{}).Body.Close()
+	}
+	own("said by my program")
+	meant := ann.say("parlor", "@Bob what I meant")
 	both("2")
 	bob.shows("called", `() => document.querySelector('#hall-1 .calls').textContent`, "1")
 	bob.until("the title counts", `() => document.title === '(2) Parlor · Parlor'`)
-	ann.post(fmt.Sprintf("/rooms/parlor/messages/%d/delete", slip), url.Values{}).Body.Close()
+	remove(slip)
 	both("1")
 	bob.until("the title counts", `() => document.title === '(1) Parlor · Parlor'`)
 
@@ -54,6 +65,44 @@ func TestOwnAndDeletedMessagesAreNotNew(t *testing.T) {
 	both("")
 	bob.shows("called", `() => document.querySelector('#hall-1 .calls').textContent`, "")
 	bob.until("the icon is plain", `() => !document.querySelector('link[rel=icon]').href.includes('favicon-new')`)
+
+	// Elsewhere in the room: what is new below.
+	_, err := bob.page.Eval(`() => { document.querySelector('#scroll').scrollTop = -600 }`)
+	bob.must(err)
+	bob.shows("the pill", pillText, "To the newest ↓")
+	own("from my program again")
+	bob.shows("the pill after own words", pillText, "To the newest ↓")
+	first := ann.say("parlor", "first")
+	bob.shows("the pill", pillText, "1 new below ↓")
+	own("and again")
+	second := ann.say("parlor", "second")
+	bob.shows("the pill", pillText, "2 new below ↓")
+	remove(first)
+	bob.shows("the pill", pillText, "1 new below ↓")
+	both("1")
+
+	// The line counts what is still there while he looks at it, and nothing of
+	// what comes later.
+	third := ann.say("parlor", "third")
+	both("2")
+	database, err := sql.Open("postgres", p.database)
+	bob.must(err)
+	defer database.Close()
+	_, err = database.Exec(`update messages set said_at = said_at - interval '1 hour' where seq >= $1`, second)
+	bob.must(err)
+	bob.hide(true)
+	bob.hide(false)
+	bob.shows("the divider is above", mark, "second")
+	bob.until("it says since when", `() => document.querySelector('.said[data-new]').dataset.new.startsWith('2 new since ')`)
+	ann.say("parlor", "later")
+	own("my own, below the line")
+	remove(meant) // which is above it
+	remove(second)
+	bob.shows("the divider is above", mark, "third")
+	bob.shows("it says", `() => document.querySelector('.said[data-new]').dataset.new`, "1 new")
+	remove(third)
+	bob.shows("no divider", mark, "")
+	both("1")
 }
 
 // Nothing is read without a sign of somebody since the page was opened, nor out

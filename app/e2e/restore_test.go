@@ -54,6 +54,9 @@ func TestRestoreOfAnOlderBackupReachesOpenPages(t *testing.T) {
 			ann.say("lost, too")
 			carol.sees("lost, too")
 			changed := ann.shown()[40].Seq
+			_, err := ann.page.Eval(`seq => fetch('/rooms/parlor/unread', {method: 'POST', body: new URLSearchParams({seq})})`, changed)
+			ann.must(err)
+			ann.shows("the divider is above what she marked, in a lost future, too", mark, "old 61")
 			bob.edit("parlor", changed, "lost edit")
 			bob.delete("parlor", changed+1)
 			carol.until("the edit", `seq => document.querySelector('#m-' + seq + ' .body')?.innerText.trim() === 'lost edit'`, changed)
@@ -75,6 +78,13 @@ func TestRestoreOfAnOlderBackupReachesOpenPages(t *testing.T) {
 					t.Error("the page was loaded afresh")
 				}
 			}
+			// She reads on, though her mark is not set back any more.
+			ann.shows("the number", number, "9")
+			ann.hide(true)
+			ann.hide(false)
+			ann.shows("the divider is above", mark, "new 1")
+			ann.stir()
+			ann.shows("the number", number, "")
 			ann.must(ann.page.InsertText("ght"))
 			if got := ann.eval(`() => document.querySelector('#composer textarea').value`); got != "half a thought" {
 				t.Errorf("the draft is %q", got)
