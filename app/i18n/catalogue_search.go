@@ -28,7 +28,7 @@ var (
 	SearchHelpWords   = text("messages with all the words, or words that begin like them", "同时含有这些词（或以它们开头的词）的消息")
 	SearchHelpCJK     = text("Chinese, Japanese and Korean anywhere in a sentence, also a single character", "句子里任何位置的中文、日文、韩文，单个字也行")
 	SearchHelpPhrase  = text("exactly these words, one after the other", "完全一致、前后相连的词")
-	SearchHelpExclude = text("without a word; also -from:, -in: and -has:", "不含某个词；也可以是 -from:、-in:、-has:")
+	SearchHelpExclude = text("without a word; also -from:, -in: and -has:", "不含某个词；也可以是 -from：、-in：、-has：")
 	SearchHelpFrom    = text("said by somebody; from:me is you", "某人说的；from：me 是你自己")
 	SearchHelpRoom    = text("in one room", "在某个房间里")
 	SearchHelpAfter   = text("on that day or later", "这一天或之后")
