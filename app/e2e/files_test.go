@@ -235,6 +235,7 @@ func TestFilesWithoutScript(t *testing.T) {
 	v.write("input[name=nickname]", "Zoë", false)
 	v.follow(".enter .send")
 	v.visit("/rooms/parlor")
+	v.until("there is room to write", `() => document.querySelector('#message').offsetWidth > 2 * document.querySelector('#composer .send').offsetWidth`)
 	v.write("#message", "by the form alone", false)
 	v.pickPlain(photo(t, "plain.jpg", 60, 40, color.RGBA{G: 200}), file(t, "big.txt", strings.Repeat("x", 100001)))
 	v.allow("413")
