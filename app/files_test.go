@@ -186,6 +186,7 @@ func TestFilesAreServedWithoutAnyRights(t *testing.T) {
 		{"run.jpg", "MZ" + strings.Repeat("\x00", 200), "application/octet-stream", "attachment; filename=run.jpg"},
 		{"paper.pdf", "%PDF-1.7\n", "application/octet-stream", "attachment; filename=paper.pdf"},
 		{"a\"; x=\"y.gif", pngOf(t, 5, 5), "image/png", `inline; filename="a_; x=_y.gif.png"`},
+		{"said %22so%22.txt", "just text", "application/octet-stream", `attachment; filename="said _so_.txt"`},
 		{"thumb", "just text", "application/octet-stream", "attachment; filename=thumb"},
 		{strings.Repeat("名", 4000) + ".txt", "just text", "application/octet-stream", ""},
 	} {

@@ -53,7 +53,8 @@ func readMultipart(r *http.Request, mostText int64, take func(name string, conte
 		}
 		if name := part.FileName(); name != "" {
 			if take != nil && refused == nil {
-				refused = take(name, part)
+				// So browsers write a quotation mark (WHATWG HTML, 4.10.21.8).
+				refused = take(strings.ReplaceAll(name, "%22", `"`), part)
 			}
 			var refusal *chat.Error
 			if refused != nil && !errors.As(refused, &refusal) { // an error of ours

@@ -16,10 +16,12 @@ import (
 )
 
 // parentOf is the message that a posted form answers: the one it was begun
-// for, else the first one of the thread on whose page it stands; nil: none.
+// for, else the first one of the thread on whose page it stands; nil: none. A
+// thread goes on when its first message is deleted.
 func (s *Server) parentOf(r *http.Request, room chat.Room) (*chat.Message, error) {
 	text := r.PostForm.Get("parent")
-	if text == "" {
+	inThread := text == ""
+	if inThread {
 		text = r.PostForm.Get("thread")
 	}
 	if text == "" {
@@ -37,7 +39,7 @@ func (s *Server) parentOf(r *http.Request, room chat.Room) (*chat.Message, error
 	if err != nil {
 		return nil, err
 	}
-	if m.Deleted() {
+	if m.Deleted() && !(inThread && m.Replies > 0) {
 		return nil, &chat.Error{Kind: chat.Conflict, Field: "body", Reason: chat.ParentDeleted}
 	}
 	return &m, nil

@@ -159,6 +159,12 @@ func TestReplyNeedsAParentThatIsThere(t *testing.T) {
 	contains(t, post("body", "too late", "parent", "1"), 409, "too late</textarea>", "deleted")
 	contains(t, bob.do(bob.request("POST", "/rooms/parlor/messages", form("body", "too late", "nonce", uuid.NewString(), "parent", "1"), "Accept", "application/json")), 409, "parent-deleted")
 	contains(t, bob.get("/rooms/parlor/messages/1/reply"), 409)
+	// Others answered it: their thread goes on. Where nobody did there is none.
+	contains(t, bob.do(bob.request("POST", "/rooms/parlor/messages", form("body", "it goes on", "nonce", uuid.NewString(), "thread", "1"), "Accept", "application/json")), 201)
+	contains(t, bob.get("/rooms/parlor/messages/1/thread"), 200, "it goes on")
+	alone := ann.say("parlor", "nobody answers")
+	ann.post(fmt.Sprintf("/rooms/parlor/messages/%d/delete", alone))
+	contains(t, bob.do(bob.request("POST", "/rooms/parlor/messages", form("body", "too late", "nonce", uuid.NewString(), "thread", fmt.Sprint(alone)), "Accept", "application/json")), 409, "parent-deleted")
 	if page := bob.get("/rooms/parlor").body; strings.Contains(page, ">root<") || !strings.Contains(page, `data-quote="1"`) {
 		t.Error("the quote does not follow the deletion")
 	}

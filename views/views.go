@@ -282,7 +282,7 @@ const ask = `@get(evt.detail, ` + quietly + `)`
 
 // inPlace opens what belongs to a message over the page instead of leaving it,
 // and shows a message that is quoted where it stands, if it is on the page.
-const inPlace = `const a = evt.target.closest('.tools a, .edited, .quote > a');
+const inPlace = `const a = evt.target.closest('.tools a, a.react, .edited, .quote > a');
 	if (!a || evt.ctrlKey || evt.metaKey || evt.shiftKey) return;
 	if (!a.matches('.quote > a')) { evt.preventDefault(); @get(a.href, ` + quietly + `) }
 	else if (document.getElementById(a.hash.slice(1))) { evt.preventDefault(); location.hash = a.hash }`

@@ -54,6 +54,12 @@ func TestTwoPeopleReact(t *testing.T) {
 		t.Error("a reaction that was taken back seems to be one's own")
 	}
 
+	// The way to another emoji behind the chips opens the picker over the page, too.
+	ann.click(message + " .reactions .react")
+	ann.until("the picker opens", `() => document.querySelector('dialog.picker')?.open && location.pathname === '/rooms/parlor'`)
+	ann.press(input.Escape)
+	ann.until("the picker is gone", `() => !document.querySelector('dialog[open]')`)
+
 	// Who: to be read, by a click, and still open after the next change.
 	hidden := `m => document.querySelector(m + ' .names').getBoundingClientRect().width < 2`
 	ann.until("names are for ears only", hidden, message)

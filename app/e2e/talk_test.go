@@ -109,6 +109,7 @@ func TestReplyByKeyboardSurvivesAReload(t *testing.T) {
 	bob.must(err)
 	bob.say("an answer")
 	bob.until("it waits", `() => document.querySelector('#outbox .pending.waiting')`)
+	bob.until("with what it answers, and no button that does nothing", `() => document.querySelector('#outbox .pending .quote').checkVisibility() && !document.querySelector('#outbox .pending .icon').checkVisibility()`)
 	bob.reload()
 	bob.sees("an answer")
 	ann.until("it answers", `() => document.querySelector('#log > article:last-child .quote')?.innerText.includes('a question')`)

@@ -80,6 +80,7 @@ if (form) {
     const item = pattern.cloneNode(true), [chips, body] = item.children
     Object.assign(item.dataset, {fields, nonce})
     chips.innerHTML = extras.innerHTML
+    for (const bad of chips.querySelectorAll('.bad')) bad.remove() // that one stays in the composer
     body.textContent = text.value
     for (const extra of extras.querySelectorAll(':scope > * > :not(.bad)')) extra.remove()
     outbox.append(item)
