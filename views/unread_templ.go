@@ -621,7 +621,7 @@ func since(p RoomPage) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 38, "\" data-attr:data-mark=\"$_mark\" data-attr:data-until=\"$_mark < 0 ? 0 : $_until\" data-on:fewer=\"$_new = evt.detail\" data-others=\"")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 38, "\" data-attr:data-mark=\"$_mark\" data-attr:data-until=\"$_mark < 0 ? 0 : $_until\" data-on:left__window=\"$_new = evt.detail\" data-others=\"")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

@@ -19,7 +19,7 @@ function show() {
   // The page may begin later than the first unread message.
   if (first && +log.firstElementChild.dataset.seq > mark && !$('#older.none') && !location.search.includes(`after=${mark}`)) first = null
   // Some may have been deleted since they were counted.
-  if (first && log.matches('.tail')) since.dispatchEvent(new CustomEvent('fewer', {detail: unread.length}))
+  if (first && $('#log.tail')) dispatchEvent(new CustomEvent('left', {detail: unread.length}))
   for (const old of log.querySelectorAll('[data-new]')) delete old.dataset.new
   if (first) first.querySelector('.said').dataset.new = since.firstElementChild.textContent
   sight.disconnect()
