@@ -13,13 +13,13 @@ const sight = new IntersectionObserver(([entry]) => {
 // The divider is drawn by CSS where data-new is: an element between messages
 // would be in the way of patches, which take the attribute away, too.
 function show() {
-  const {mark, until, number, others} = since.dataset, log = $('#log')
-  const unread = mark < 0 ? [] : [...log.children].filter((message) => +message.dataset.seq > mark && +message.dataset.seq <= until && message.matches(others))
+  const {mark, until, others} = since.dataset, log = $('#log')
+  const unread = [...log.children].filter((message) => +message.dataset.seq > mark && +message.dataset.seq <= until && message.matches(others))
   let [first] = unread
   // The page may begin later than the first unread message.
   if (first && +log.firstElementChild.dataset.seq > mark && !$('#older.none') && !location.search.includes(`after=${mark}`)) first = null
   // Some may have been deleted since they were counted.
-  if (first && log.matches('.tail') && unread.length != number) since.dispatchEvent(new CustomEvent('fewer', {detail: unread.length}))
+  if (first && $('#log.tail')) dispatchEvent(new CustomEvent('left', {detail: unread.length}))
   for (const old of log.querySelectorAll('[data-new]')) delete old.dataset.new
   if (first) first.querySelector('.said').dataset.new = since.firstElementChild.textContent
   sight.disconnect()
@@ -27,6 +27,6 @@ function show() {
   if (first && passed !== mark) sight.observe(first)
 }
 if (since) {
-  new MutationObserver(show).observe(since.parentNode, {subtree: true, childList: true, attributeFilter: ['data-mark', 'data-until']})
+  new MutationObserver(show).observe(since.parentNode, {subtree: true, childList: true, attributeFilter: ['data-mark']})
   show()
 }
