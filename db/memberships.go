@@ -102,7 +102,7 @@ func (s *Store) Read(ctx context.Context, roomID, personID, upTo int64, turn int
 	return moved, nil
 }
 
-// The function move_mark is in migration 00015.
+// The function move_mark is in migration 00016.
 const readSQL = `select move_mark($1, $2, $3, $4, false, $5)`
 
 // Unread sets a person's mark back to the message before one, so that this is
