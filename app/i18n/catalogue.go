@@ -7,7 +7,7 @@ var (
 	BackToLobby  = text("Back to the lobby", "回到门厅")
 	Cancel       = text("Cancel", "取消")
 	Close        = text("Close", "关闭")
-	ToComposer   = text("Jump to composer", "跳到输入框")
+	ToComposer   = text("Jump to the composer", "跳到输入框")
 
 	ThemeSystem = text("System", "跟随系统")
 	ThemeLight  = text("Light", "浅色")
@@ -24,7 +24,6 @@ var (
 	TakeNickname    = text("Take a nickname", "取个昵称")
 	ComeIn          = text("Come in", "进来")
 	WelcomeBack     = text("Welcome back, %s.", "欢迎回来，%s。")
-	RoomsHeading    = text("Rooms", "房间")
 	MakeRoom        = text("Make a room", "新建房间")
 	NobodyHere      = text("nobody here", "现在没人")
 	HereNow         = count("%d here", "%d here", "%d 人在线")
@@ -110,7 +109,7 @@ var (
 var titles = map[int]Text{
 	400: text("That made no sense", "没看懂这个请求"),
 	401: text("A nickname first", "先取个昵称吧"),
-	403: text("That’s not yours to change", "这个你不能动"),
+	403: text("That’s not allowed", "这样不行"),
 	404: text("Nothing here", "这里什么也没有"),
 	405: text("Not this way", "此路不通"),
 	409: text("Someone was there first", "和已有的内容冲突了"),
