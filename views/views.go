@@ -339,5 +339,7 @@ func around(t i18n.Text, l i18n.Lang) (before, after string) {
 	return before, after
 }
 
+func queryEscape(s string) string { return url.QueryEscape(s) }
+
 // safeURL marks an address that this package built from escaped parts.
 func safeURL(s string) templ.SafeURL { return templ.SafeURL(s) }

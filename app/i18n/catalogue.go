@@ -179,7 +179,7 @@ var reasons = map[string]Text{
 	"no-such-message":  text("There is no such message in this room. The newest ones are still there to read.", "这个房间里没有这条消息。可以去看看最新的。"),
 	"wrong-method":     text("This address can’t be used like that. Start again from the lobby.", "这个地址不能这样访问。请从门厅重新开始。"),
 	"cross-site":       text("This came from another site, so nothing was done. Open Parlor itself and try again.", "这个请求来自别的网站，所以没有执行。请直接打开 Parlor 再试一次。"),
-	"request-too-big":  text("That is more than fits into one request. Make it shorter and send it again.", "内容超出了一次能发送的大小。缩短后再发一次。"),
+	"request-too-big":  text("That is more than fits into one request. Go back, make it shorter, and send it again.", "内容超出了一次能发送的大小。请返回，缩短后再发一次。"),
 	"too-fast":         text("That was quick. Wait a moment, then send it again.", "太快了。稍等一下，再发一次。"),
 	"too-many-names":   text("Too many new nicknames came from your network. Try again in a while.", "你所在的网络取的新昵称太多了。过一会儿再试。"),
 	"too-many-streams": text("Too many pages are open at once. Close some, then reload this one.", "同时打开的页面太多了。关掉几个，再刷新这一页。"),

@@ -29,7 +29,7 @@ var (
 	SearchHelpCJK     = text("Chinese, Japanese and Korean anywhere in a sentence, also a single character", "句子里任何位置的中文、日文、韩文，单个字也行")
 	SearchHelpPhrase  = text("exactly these words, one after the other", "完全一致、前后相连的词")
 	SearchHelpExclude = text("without a word", "不含某个词")
-	SearchHelpFrom    = text("said by somebody; from:me is you", "某人说的；from:me 是你自己")
+	SearchHelpFrom    = text("said by somebody; from:me is you", "某人说的；from：me 是你自己")
 	SearchHelpRoom    = text("in one room", "在某个房间里")
 	SearchHelpAfter   = text("on that day or later", "这一天或之后")
 	SearchHelpBefore  = text("before that day, month or year", "这一天、这个月或这一年之前")
@@ -43,7 +43,7 @@ var (
 
 func init() {
 	maps.Copy(reasons, map[string]Text{
-		"search-too-broad": text("There is too much to look through. Add a word, a room (in:) or a date (after:).", "要查找的内容太多了。再加一个词、一个房间（in:）或日期（after:）。"),
+		"search-too-broad": text("There is too much to look through. Add a word, a room (in:) or a date (after:).", "要查找的内容太多了。再加一个词、一个房间（in：）或日期（after：）。"),
 		"search-busy":      text("Many are searching just now. Try again in a moment.", "现在搜索的人很多。请稍后再试。"),
 		"search-too-fast":  text("You searched a lot in a short time. Wait a moment, then search again.", "搜索得太快了。稍等一下再搜。"),
 		"date-malformed":   text("That is not a date. Write it like 2026-11-03.", "这不是日期。请写成 2026-11-03 这样。"),
