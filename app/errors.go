@@ -115,7 +115,7 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	switch {
 	case isDatastar(r) && r.Method == http.MethodPost:
 		// The client shows nothing of a 4xx, so the sentence comes as a patch.
-		s.patch(w, r, sse.Elements("#dialogs", datastar.ElementPatchModeInner,
+		s.patch(w, r, sse.Elements("#dialogs", datastar.ElementPatchModeAppend,
 			s.html(views.NoticeDialog(s.page(r), sentence(l, refusal)))))
 	case wantsJSON(r):
 		h.Set("Content-Type", "application/problem+json")

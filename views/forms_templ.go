@@ -614,9 +614,9 @@ func BackToComposer() templ.Component {
 	})
 }
 
-// NoticeDialog tells why something could not be done in a room. It takes the
-// place of the dialog that asked, if one did; whoever closes it is not left
-// without a focus.
+// NoticeDialog tells why something could not be done in a room, above the dialog
+// that asked, if one did: one that took its place would be morphed out of it,
+// and stay closed. Whoever closes it is not left without a focus.
 func NoticeDialog(p Page, sentence string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
