@@ -615,8 +615,8 @@ func BackToComposer() templ.Component {
 }
 
 // NoticeDialog tells why something could not be done in a room, above the dialog
-// that asked, if one did: one that took its place would be morphed out of it,
-// and stay closed. Whoever closes it is not left without a focus.
+// that asked, if one did, so that one goes on there. Whoever closes it is not
+// left without a focus.
 func NoticeDialog(p Page, sentence string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
