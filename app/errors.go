@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 
@@ -115,7 +116,7 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	switch {
 	case isDatastar(r) && r.Method == http.MethodPost:
 		// The client shows nothing of a 4xx, so the sentence comes as a patch.
-		s.patch(w, r, sse.Elements("#dialogs", datastar.ElementPatchModeInner,
+		s.patch(w, r, sse.Elements("#dialogs", datastar.ElementPatchModeAppend,
 			s.html(views.NoticeDialog(s.page(r), sentence(l, refusal)))))
 	case wantsJSON(r):
 		h.Set("Content-Type", "application/problem+json")
@@ -133,12 +134,22 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		if code < 500 {
 			requestID = ""
 		}
-		kept := views.Field{}
-		if r.PostForm != nil {
-			kept.Value = r.PostForm.Get("body")
-		}
-		s.show(w, r, code, views.ErrorPage(s.page(r), code, sentence(l, refusal), requestID, kept))
+		p := s.page(r)
+		s.show(w, r, code, views.ErrorPage(p, code, sentence(l, refusal), requestID, r.PostForm.Get("body"), wayOn(p, r, refusal)))
 	}
+}
+
+// wayOn is what a refusal leads to: the nickname that it asks for, the room
+// that it is about, or the lobby.
+func wayOn(p views.Page, r *http.Request, refusal *chat.Error) views.WayOn {
+	slug := r.PathValue("slug")
+	switch {
+	case refusal.Kind == chat.Unnamed:
+		return views.WayOn{Label: i18n.TakeNickname, URL: "/session?next=" + url.QueryEscape(p.Path)}
+	case slug != "" && refusal.Reason != chat.NoSuchRoom:
+		return views.WayOn{Label: i18n.GoToRoom, URL: "/rooms/" + pathEscape(slug)}
+	}
+	return views.WayOn{Label: i18n.BackToLobby, URL: "/"}
 }
 
 // show renders a whole page. It is rendered before anything is sent, so that

@@ -194,7 +194,7 @@ func (s *Server) messageOf(r *http.Request) (chat.Room, int64, error) {
 // notice tells in a dialog why an open page can't have what it asked for.
 func (s *Server) notice(w http.ResponseWriter, r *http.Request, err error) error {
 	p := s.page(r)
-	s.patch(w, r, sse.Elements("#dialogs", datastar.ElementPatchModeInner,
+	s.patch(w, r, sse.Elements("#dialogs", datastar.ElementPatchModeAppend,
 		s.html(views.NoticeDialog(p, sentence(p.Lang, s.refusalOf(r, err))))))
 	return nil
 }

@@ -260,7 +260,7 @@ func TestTooMuchToSearchIsSaidClearly(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer hold.Rollback()
-	hold.MustExec(`set local idle_in_transaction_session_timeout = 0; lock table messages in access exclusive mode`)
+	hold.MustExec(`set local idle_in_transaction_session_timeout = 0; lock table stretches in access exclusive mode`)
 	const sentence = "There is too much to look through."
 	contains(t, zoe.search("apple"), 422, sentence, `value="apple"`)
 	contains(t, zoe.get("/search?q=apple", "Datastar-Request", "true"), 200, sentence)

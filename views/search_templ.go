@@ -63,7 +63,7 @@ func searchURL(query, zone string) string {
 const timeZone = `Intl.DateTimeFormat().resolvedOptions().timeZone || ''`
 
 // readersTime is a moment as the reader's clock has it.
-const readersTime = `new Intl.DateTimeFormat(document.documentElement.lang, {dateStyle: 'medium', timeStyle: 'short'}).format(new Date(el.dateTime))`
+const readersTime = `new Intl.DateTimeFormat(document.documentElement.lang, {dateStyle: 'medium', timeStyle: 'short', hourCycle: 'h23'}).format(new Date(el.dateTime))`
 
 // toField takes / and Ctrl+K to the field, unless something is being typed.
 const toField = `(evt.key === '/' && !evt.target.closest?.('input, textarea, select') || evt.key === 'k' && (evt.ctrlKey || evt.metaKey)) &&

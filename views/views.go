@@ -313,13 +313,14 @@ func epoch(cursor string) string {
 	return epoch
 }
 
-// ownCSS is OwnCSS for a person N.
+// ownCSS is OwnCSS for a person N. A palette that the reader forces has no
+// grounds, and shows outlines that are transparent else.
 const ownCSS = `.message[data-author="N"]:not(.deleted) .own,[data-maker="N"] .own,.message .react{display:inline-grid}` +
 	`.typing [data-person="N"]{display:none}` +
 	`.typing:not(:has([data-person]:not([data-person="N"]))){visibility:hidden}` +
-	`:is([data-people~="N"],.given){border-color:var(--seal);background:var(--seal-wash);box-shadow:inset 0 0 0 1px var(--seal)}:is([data-people~="N"],.given) .mine{display:inline}` +
+	`:is([data-people~="N"],.given){border-color:var(--seal);background:var(--seal-wash);box-shadow:inset 0 0 0 1px var(--seal)}:is([data-people~="N"],.given):not(:focus-visible){outline:1px solid transparent}:is([data-people~="N"],.given) .mine{display:inline}` +
 	`[data-mention="N"]{background:var(--seal);color:var(--seal-ink)}` +
-	`.message:not([data-author="N"]):has([data-mention="N"],[data-mention="here"]){background:var(--called);box-shadow:inset 3px 0 0 var(--seal)}`
+	`.message:not([data-author="N"]):has([data-mention="N"],[data-mention="here"]){background:var(--called);box-shadow:inset 3px 0 0 var(--seal);outline:1px solid transparent}`
 
 // OwnCSS is the style sheet that makes a person's own things theirs on pages
 // that are the same for everyone. Hidden is not forbidden: the server checks.
@@ -337,6 +338,8 @@ func around(t i18n.Text, l i18n.Lang) (before, after string) {
 	before, after, _ = strings.Cut(t.In(l), "%s")
 	return before, after
 }
+
+func queryEscape(s string) string { return url.QueryEscape(s) }
 
 // safeURL marks an address that this package built from escaped parts.
 func safeURL(s string) templ.SafeURL { return templ.SafeURL(s) }

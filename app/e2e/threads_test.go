@@ -285,6 +285,18 @@ func TestFocusGoesOnWhereSomethingWent(t *testing.T) {
 	bob.press(input.Enter)
 	ann.until("the list has the new name", `() => [...document.querySelectorAll('dialog .excerpt')].every(e => e.querySelector('b').innerText === 'Zoë' && e.querySelector('.seal').innerText === 'Z')`)
 	bob.page = bobs
+	// What is refused is said above the list, which stays as it was.
+	const second = "#dialogs li:nth-child(2) button"
+	asks := func(from, to string) {
+		ann.eval(`(button, from, to) => { const {dataset} = document.querySelector(button).form; dataset.url = dataset.url.replace(from, to) }`, second, from, to)
+	}
+	asks("/unpin", "999/unpin")
+	ann.must(ann.find(second).Focus())
+	ann.press(input.Enter)
+	ann.until("the refusal is said", `() => document.querySelector('dialog:modal #notice-title')`)
+	ann.press(input.Enter)
+	ann.hasFocus(second)
+	asks("999/unpin", "/unpin")
 	order := ann.eval(`() => [...document.querySelectorAll('dialog [data-listed]')].map(li => li.dataset.listed).join()`)
 	first, last := order[:1], order[4:]
 	ann.must(ann.find(`#dialogs [data-listed="` + order[2:3] + `"] button`).Focus())

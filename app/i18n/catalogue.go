@@ -7,7 +7,7 @@ var (
 	BackToLobby  = text("Back to the lobby", "回到门厅")
 	Cancel       = text("Cancel", "取消")
 	Close        = text("Close", "关闭")
-	ToComposer   = text("Jump to composer", "跳到输入框")
+	ToComposer   = text("Jump to the composer", "跳到输入框")
 
 	ThemeSystem = text("System", "跟随系统")
 	ThemeLight  = text("Light", "浅色")
@@ -24,7 +24,6 @@ var (
 	TakeNickname    = text("Take a nickname", "取个昵称")
 	ComeIn          = text("Come in", "进来")
 	WelcomeBack     = text("Welcome back, %s.", "欢迎回来，%s。")
-	RoomsHeading    = text("Rooms", "房间")
 	MakeRoom        = text("Make a room", "新建房间")
 	NobodyHere      = text("nobody here", "现在没人")
 	HereNow         = count("%d here", "%d here", "%d 人在线")
@@ -99,7 +98,7 @@ var (
 
 // Connection.
 var (
-	OfflineBanner = text("Connection lost. You can go on typing; everything missed will appear when it is back.", "连接断开了。可以继续写；恢复后，错过的内容都会出现。")
+	OfflineBanner = text("Connection lost. Go on writing; what you miss comes when it is back.", "连接断开了。可以继续写；恢复后，错过的内容都会出现。")
 	AwayBanner    = text("The database can’t be reached right now. You can read what is here; posting is paused.", "暂时连不上数据库。这里的内容可以看，发言先停一停。")
 	AwayPaused    = text("Posting is paused until the database is back.", "数据库恢复之前，暂时不能发言。")
 	LookAgain     = text("Look again", "再看看")
@@ -110,7 +109,7 @@ var (
 var titles = map[int]Text{
 	400: text("That made no sense", "没看懂这个请求"),
 	401: text("A nickname first", "先取个昵称吧"),
-	403: text("That’s not yours to change", "这个你不能动"),
+	403: text("That’s not allowed", "这样不行"),
 	404: text("Nothing here", "这里什么也没有"),
 	405: text("Not this way", "此路不通"),
 	409: text("Someone was there first", "和已有的内容冲突了"),
@@ -180,7 +179,7 @@ var reasons = map[string]Text{
 	"no-such-message":  text("There is no such message in this room. The newest ones are still there to read.", "这个房间里没有这条消息。可以去看看最新的。"),
 	"wrong-method":     text("This address can’t be used like that. Start again from the lobby.", "这个地址不能这样访问。请从门厅重新开始。"),
 	"cross-site":       text("This came from another site, so nothing was done. Open Parlor itself and try again.", "这个请求来自别的网站，所以没有执行。请直接打开 Parlor 再试一次。"),
-	"request-too-big":  text("That is more than fits into one request. Make it shorter and send it again.", "内容超出了一次能发送的大小。缩短后再发一次。"),
+	"request-too-big":  text("That is more than fits into one request. Go back, make it shorter, and send it again.", "内容超出了一次能发送的大小。请返回，缩短后再发一次。"),
 	"too-fast":         text("That was quick. Wait a moment, then send it again.", "太快了。稍等一下，再发一次。"),
 	"too-many-names":   text("Too many new nicknames came from your network. Try again in a while.", "你所在的网络取的新昵称太多了。过一会儿再试。"),
 	"too-many-rooms":   text("Many new rooms came from your network. Try again in a while.", "你所在的网络新建了很多房间。过一会儿再试。"),

@@ -13,7 +13,6 @@ var (
 	WaitForFiles   = text("Sends when the files are up …", "文件传完后发送……")
 	DownloadFile   = text("Download", "下载")
 	PictureLabel   = text("Picture", "图片")
-	ClosePicture   = text("Close", "关闭")
 	EarlierPicture = text("Previous picture", "上一张")
 	LaterPicture   = text("Next picture", "下一张")
 	OpenOriginal   = text("Open original", "打开原图")

@@ -45,7 +45,7 @@ func init() {
 	maps.Copy(reasons, map[string]Text{
 		"search-too-broad": text("There is too much to look through. Add a word, a room (in:) or a date (after:).", "要查找的内容太多了。再加一个词、一个房间（in：）或日期（after：）。"),
 		"search-busy":      text("Many are searching just now. Try again in a moment.", "现在搜索的人很多。请稍后再试。"),
-		"search-too-fast":  text("That were many searches in a short time. Wait a moment, then search again.", "搜索得太快了。稍等一下再搜。"),
+		"search-too-fast":  text("You searched a lot in a short time. Wait a moment, then search again.", "搜索得太快了。稍等一下再搜。"),
 		"date-malformed":   text("That is not a date. Write it like 2026-11-03.", "这不是日期。请写成 2026-11-03 这样。"),
 		"nothing-since":    text("Nothing was said in this room on that day or later.", "这一天及以后，这个房间里没有人说过话。"),
 	})

@@ -15,7 +15,7 @@ var (
 	SinceDeleted = count("%d deleted", "%d deleted", "%d 条已删除")
 	ListComma    = list(", ", "，")
 
-	Bell          = text("What this room tells me", "这间房间的提醒")
+	Bell          = text("Notifications of this room", "这个房间的提醒")
 	LevelAll      = text("Everything", "全部消息")
 	LevelMentions = text("Mentions only", "只看提到我的")
 	LevelNone     = text("Nothing", "什么都不提醒")

@@ -1,10 +1,10 @@
-// Files of a message that is being written. What the field above the composer
+// Files of a message that is being written. What the composer's field for files
 // was given (picked, dropped or pasted: views/files.templ) is sent at once, one
 // file after another. Each stands there as an element of class "attachment":
 // "up" while it comes in, "bad" when it could not, and "never" if it is no use to
-// try again; the field in it then has the
-// id that goes with the message (static/members/outbox.js). When nothing is under way any
-// more, the event "arrived" says so. Without this file the form sends them.
+// try again. Once a file is in, the field in its element has the id that goes with
+// the message (static/members/outbox.js). When nothing is under way any more, the
+// event "arrived" says so. Without this file the form sends them.
 
 const pick = $('.attach input')
 let underWay = Promise.resolve()
