@@ -147,7 +147,7 @@ func wayOn(p views.Page, r *http.Request, refusal *chat.Error) views.WayOn {
 	case refusal.Kind == chat.Unnamed:
 		return views.WayOn{Label: i18n.TakeNickname, URL: "/session?next=" + url.QueryEscape(p.Path)}
 	case slug != "" && refusal.Reason != chat.NoSuchRoom:
-		return views.WayOn{Label: i18n.GoToRoom, URL: "/rooms/" + pathEscape(slug)}
+		return views.WayOn{Label: i18n.GoToRoom, URL: "/rooms/" + url.PathEscape(slug)}
 	}
 	return views.WayOn{Label: i18n.BackToLobby, URL: "/"}
 }
