@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -25,7 +24,7 @@ func (b *bench) http2(ctx context.Context) ([]row, error) {
 	}
 	path := strings.TrimPrefix(at.stream, b.parlor.base)
 	parlor, err := start(ctx, "https", b.binary, func(addr string) []string {
-		return append(parlorEnv(addr), "DATABASE_URL="+b.database, "PARLOR_TLS=self-signed", "PARLOR_DATA="+filepath.Join(b.dir, "tls"))
+		return append(b.parlorEnv(addr), "DATABASE_URL="+b.database, "PARLOR_TLS=self-signed")
 	})
 	if err != nil {
 		return nil, fmt.Errorf("start Parlor with TLS: %w", err)

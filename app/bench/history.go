@@ -134,7 +134,7 @@ func (b *bench) fill(ctx context.Context, h history) (*house, error) {
 	if err := dbtest.Fill(ctx, filled, h.rooms, h.messages); err != nil {
 		return nil, err
 	}
-	s, err := start(ctx, "http", b.binary, func(addr string) []string { return append(parlorEnv(addr), "DATABASE_URL="+u.String()) })
+	s, err := start(ctx, "http", b.binary, func(addr string) []string { return append(b.parlorEnv(addr), "DATABASE_URL="+u.String()) })
 	if err != nil {
 		return nil, fmt.Errorf("start Parlor with a history: %w", err)
 	}

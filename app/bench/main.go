@@ -270,16 +270,16 @@ func (b *bench) startPostgres(ctx context.Context) error {
 
 // startParlor starts a Parlor on the database, without limits.
 func (b *bench) startParlor(ctx context.Context) (subject, error) {
-	s, err := start(ctx, "http", b.binary, func(addr string) []string { return append(parlorEnv(addr), "DATABASE_URL="+b.database) })
+	s, err := start(ctx, "http", b.binary, func(addr string) []string { return append(b.parlorEnv(addr), "DATABASE_URL="+b.database) })
 	if err != nil {
 		return s, fmt.Errorf("start Parlor: %w", err)
 	}
 	return s, nil
 }
 
-func parlorEnv(addr string) []string {
+func (b *bench) parlorEnv(addr string) []string {
 	return []string{
-		"PARLOR_ADDR=" + addr, "PARLOR_POSTS_PER_SECOND=0", "PARLOR_NICKNAMES_PER_HOUR=0",
+		"PARLOR_ADDR=" + addr, "PARLOR_DATA=" + filepath.Join(b.dir, addr), "PARLOR_POSTS_PER_SECOND=0", "PARLOR_NICKNAMES_PER_HOUR=0",
 		"PARLOR_STREAMS_PER_SESSION=0", "PARLOR_STREAMS_PER_ADDRESS=100000",
 	}
 }

@@ -146,7 +146,7 @@ func (b *bench) fillArchive(ctx context.Context) (*searched, error) {
 		err = a.write(ctx)
 	}
 	if err == nil {
-		a.subject, err = start(ctx, "http", b.binary, func(addr string) []string { return append(parlorEnv(addr), "DATABASE_URL="+u.String()) })
+		a.subject, err = start(ctx, "http", b.binary, func(addr string) []string { return append(b.parlorEnv(addr), "DATABASE_URL="+u.String()) })
 	}
 	if err != nil {
 		a.conn.Close()

@@ -46,7 +46,7 @@ func (b *bench) firstPage(ctx context.Context, data string) (time.Duration, erro
 		return 0, err
 	}
 	began := time.Now()
-	p, err := launch(ctx, b.binary, append(parlorEnv(addr), "DATABASE_URL=", "PARLOR_DATA="+data))
+	p, err := launch(ctx, b.binary, append(b.parlorEnv(addr), "DATABASE_URL=", "PARLOR_DATA="+data))
 	if err != nil {
 		return 0, err
 	}
