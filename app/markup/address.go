@@ -97,7 +97,7 @@ func wwwAddress(text string) (length, seen int) {
 		return 0, 0
 	}
 	if rest := text[host:]; rest != "" && strings.ContainsRune("/?#:", rune(rest[0])) {
-		length, seen = bareAddress(scheme + text[:min(len(text), mostAddress+1)])
+		length, seen = bareAddress(scheme + text)
 		return max(0, length-len(scheme)), max(host, seen-len(scheme))
 	}
 	if goesOn(text[host:]) {
@@ -122,9 +122,9 @@ func isMailbox(r rune) bool { return isWord(r) || r == '.' || r == '+' || r == '
 
 // mailHost is how many bytes at the beginning of text, which begins with @, are
 // the rest of an address of mail.
-func mailHost(text []byte) int {
-	name := mailName.Find(text[:min(len(text), mostHost)])
-	if goesOn(string(text[len(name):])) {
+func mailHost(text string) int {
+	name := mailName.FindString(text[:min(len(text), mostHost)])
+	if goesOn(text[len(name):]) {
 		return 0
 	}
 	return len(name)

@@ -252,7 +252,8 @@ func (www) Parse(parent ast.Node, block text.Reader, _ parser.Context) ast.Node 
 	if before == nil || !mayPrecede(block.Source()[:begin]) {
 		return nil
 	}
-	length, seen := wwwAddress(string(block.Source()[begin : segment.Start+len(line)]))
+	// No more than is looked at is copied, or many dots would cost the square.
+	length, seen := wwwAddress(string(block.Source()[begin : segment.Start+min(len(line), mostAddress)]))
 	if seen <= len("www") {
 		return nil
 	}
@@ -273,7 +274,7 @@ func (mail) Trigger() []byte { return []byte{'@'} }
 
 func (mail) Parse(parent ast.Node, block text.Reader, _ parser.Context) ast.Node {
 	line, segment := block.PeekLine()
-	box, host := mailbox(block.Source()[:segment.Start]), mailHost(line)
+	box, host := mailbox(block.Source()[:segment.Start]), mailHost(string(line[:min(len(line), 2*mostHost)]))
 	begin := segment.Start - box
 	before := textBefore(parent, segment, begin)
 	if box == 0 || host == 0 || before == nil || !mayPrecede(block.Source()[:begin]) {
