@@ -149,7 +149,7 @@ func ReadConfig(args []string, getenv func(string) string, out io.Writer) (Confi
 	for flagName, variable := range envs {
 		if v := getenv(variable); v != "" {
 			if err := flags.Set(flagName, v); err != nil {
-				return c, fmt.Errorf("%s=%q: %w", variable, v, err)
+				return c, fmt.Errorf("%s=%q: it takes %s", variable, v, expected(flags.Lookup(flagName).Value))
 			}
 		}
 	}
@@ -171,12 +171,26 @@ func ReadConfig(args []string, getenv func(string) string, out io.Writer) (Confi
 	case "off":
 		c.Previews = false
 	default:
-		return c, fmt.Errorf("previews %q: it knows on and off", previews)
+		return c, fmt.Errorf("PARLOR_PREVIEWS=%q: it knows on and off", previews)
 	}
 	if err := c.completeTLS(tlsMode, acmeHosts); err != nil {
 		return c, err
 	}
 	return c, c.complete(public, proxies)
+}
+
+// expected says what a setting that could not be parsed takes; package flag
+// says "parse error" alone.
+func expected(setting flag.Value) string {
+	switch setting.(flag.Getter).Get().(type) {
+	case bool:
+		return "true or false"
+	case time.Duration:
+		return "a time with its unit, such as 90s, 15m or 2h"
+	case float64:
+		return "a number, such as 2 or 0.5"
+	}
+	return "a whole number, in digits alone"
 }
 
 // FilesIn is where files are if nothing else is said: in the data folder.
@@ -198,7 +212,7 @@ func (c *Config) completeTLS(mode, acmeHosts string) error {
 	case "self-signed":
 		c.TLS.SelfSigned = true
 	default:
-		return fmt.Errorf("tls %q: the only word it knows is self-signed; real certificates are set by tls-cert and tls-key, or by acme", mode)
+		return fmt.Errorf("PARLOR_TLS=%q: the only word it knows is self-signed; real certificates are set by tls-cert and tls-key, or by acme", mode)
 	}
 	for host := range strings.SplitSeq(acmeHosts, ",") {
 		if host = strings.TrimSpace(host); host != "" {
@@ -230,7 +244,7 @@ func (c *Config) completeTLS(mode, acmeHosts string) error {
 	}
 	host, _, err := net.SplitHostPort(c.PrivateAddr)
 	if err != nil {
-		return fmt.Errorf("private-addr %q: %w", c.PrivateAddr, err)
+		return fmt.Errorf("PARLOR_PRIVATE_ADDR=%q: it must look like 127.0.0.1:9090", c.PrivateAddr)
 	}
 	if addr, err := netip.ParseAddr(host); host != "localhost" && (err != nil || !addr.IsLoopback()) {
 		return fmt.Errorf("private-addr %q can be reached from elsewhere, and shows the inside of the program: use 127.0.0.1, or set private-open if the network is yours", c.PrivateAddr)
@@ -243,10 +257,10 @@ func (c *Config) complete(public, proxies string) error {
 	if public != "" {
 		u, err := url.Parse(public)
 		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-			return fmt.Errorf("public URL %q: must look like https://chat.example.org", public)
+			return fmt.Errorf("PARLOR_PUBLIC_URL=%q: it must look like https://chat.example.org", public)
 		}
 		if c.TLS.Enabled() && u.Scheme == "http" {
-			return fmt.Errorf("public URL %q: it must begin with https, since TLS is on", public)
+			return fmt.Errorf("PARLOR_PUBLIC_URL=%q: it must begin with https, since TLS is on", public)
 		}
 		c.PublicURL = u
 	}
@@ -258,7 +272,7 @@ func (c *Config) complete(public, proxies string) error {
 		if err != nil {
 			addr, addrErr := netip.ParseAddr(part)
 			if addrErr != nil {
-				return fmt.Errorf("trusted proxy %q: %w", part, err)
+				return fmt.Errorf("PARLOR_TRUSTED_PROXIES: %q is no network, such as 10.0.0.0/8, and no address", part)
 			}
 			prefix = netip.PrefixFrom(addr, addr.BitLen())
 		}

@@ -3,6 +3,7 @@ package app_test
 import (
 	"errors"
 	"flag"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -70,6 +71,27 @@ func TestBadSettingsAreRefusedAtStart(t *testing.T) {
 	}
 	if _, _, err := readConfig([]string{"serve"}, nil); err == nil {
 		t.Error("an unknown argument was taken")
+	}
+}
+
+func TestMalformedSettingIsNamedWithWhatIsExpected(t *testing.T) {
+	for _, c := range []struct{ variable, value, want string }{
+		{"PARLOR_FILE_BYTES", "lots", "a whole number"},
+		{"PARLOR_MESSAGE_LINES", "1.5", "a whole number"},
+		{"PARLOR_POSTS_PER_SECOND", "two", "a number, such as"},
+		{"PARLOR_DRAIN_FOR", "5", "a time with its unit"},
+		{"PARLOR_PRIVATE_OPEN", "perhaps", "true or false"},
+		{"PARLOR_PREVIEWS", "some", "on and off"},
+		{"PARLOR_PUBLIC_URL", "chat.example", "https://chat.example.org"},
+		{"PARLOR_TRUSTED_PROXIES", "the proxy", "10.0.0.0/8"},
+		{"PARLOR_PRIVATE_ADDR", "9090", "127.0.0.1:9090"},
+		{"PARLOR_TLS", "yes", "self-signed"},
+	} {
+		_, _, err := readConfig(nil, map[string]string{c.variable: c.value})
+		said := fmt.Sprint(err)
+		if err == nil || !strings.Contains(said, c.variable) || !strings.Contains(said, c.value) || !strings.Contains(said, c.want) || strings.Contains(said, "parse") {
+			t.Errorf("%s=%s: %v", c.variable, c.value, err)
+		}
 	}
 }
 

@@ -191,7 +191,11 @@ func (s *Server) getVersions(w http.ResponseWriter, r *http.Request) error {
 	}
 	p := s.page(r)
 	if isDatastar(r) {
-		s.patch(w, r, sse.Elements("#dialogs", datastar.ElementPatchModeInner, s.html(views.VersionsDialog(p, v))))
+		dialog, err := htmlWithin(r.Context(), views.VersionsDialog(p, v))
+		if err != nil {
+			return err
+		}
+		s.patch(w, r, sse.Elements("#dialogs", datastar.ElementPatchModeInner, dialog))
 		return nil
 	}
 	s.show(w, r, http.StatusOK, views.VersionsPage(p, v))

@@ -156,8 +156,16 @@ func wayOn(p views.Page, r *http.Request, refusal *chat.Error) views.WayOn {
 // an error while rendering is still an error.
 func (s *Server) show(w http.ResponseWriter, r *http.Request, code int, page templ.Component) {
 	var b bytes.Buffer
-	// Also when the time for the answer is over: this may be the page that says so.
-	if err := page.Render(context.WithoutCancel(r.Context()), &b); err != nil {
+	ctx := r.Context()
+	if ctx.Err() != nil { // the time for the answer is over: this may be the page that says so
+		ctx = context.WithoutCancel(ctx)
+	}
+	err := page.Render(ctx, &b)
+	if err != nil && ctx.Err() != nil {
+		s.fail(w, r, err)
+		return
+	}
+	if err != nil {
 		s.log.Error("could not render a page", "request", requestID(r), "path", r.URL.Path, "err", err)
 		http.Error(w, "Something went wrong here. Please try again.", http.StatusInternalServerError)
 		return
@@ -173,11 +181,20 @@ func (s *Server) show(w http.ResponseWriter, r *http.Request, code int, page tem
 
 // html renders a piece of a page.
 func (s *Server) html(c templ.Component) string {
-	var b bytes.Buffer
-	if err := c.Render(context.Background(), &b); err != nil {
+	html, err := htmlWithin(context.Background(), c)
+	if err != nil {
 		s.log.Error("could not render a piece of a page", "err", err) // writing to a Buffer does not fail
 	}
-	return b.String()
+	return html
+}
+
+// htmlWithin renders a piece of a page that may be long, such as many messages,
+// unless the context ends meanwhile: the code of templ asks that at each
+// component, and so at each message.
+func htmlWithin(ctx context.Context, c templ.Component) (string, error) {
+	var b bytes.Buffer
+	err := c.Render(ctx, &b)
+	return b.String(), err
 }
 
 // patch answers a Datastar request with events for the one page that asked.

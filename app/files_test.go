@@ -372,7 +372,7 @@ func TestWithoutScriptFilesAreSentWithTheForm(t *testing.T) {
 	if a.code != http.StatusSeeOther {
 		t.Fatalf("%d %s", a.code, a.body)
 	}
-	contains(t, ann.get("/rooms/parlor"), 200, "two files", `download="one.txt"`, `width="30" height="20"`)
+	contains(t, ann.get("/rooms/parlor"), 200, "two files", `download="one.txt"`, `width="40" height="40"`)
 
 	// One is too large: nothing that was written is lost, and what arrived stays.
 	big := strings.Repeat("x", 1<<20+1)

@@ -66,7 +66,7 @@ func newPreviews(s *Server) *previews {
 // of. What stands in code is no link, and this server needs nobody to look at
 // it.
 func (s *Server) links(r *http.Request, room chat.Room, text db.Text) []string {
-	if !s.cfg.Previews || !room.Previews || !strings.Contains(text.Body, "://") && !strings.Contains(text.Body, "www.") {
+	if !s.cfg.Previews || !room.Previews || !strings.Contains(text.Body, "://") && !strings.Contains(strings.ToLower(text.Body), "www.") {
 		return nil
 	}
 	own := []string{r.Host}

@@ -131,8 +131,12 @@ func (s *Server) getThread(w http.ResponseWriter, r *http.Request) error {
 		Room: room, Cursor: s.cursor(room), Root: t.Root, Replies: t.Replies, Older: t.Older, Newer: t.Newer,
 	}
 	if isDatastar(r) {
+		log, err := htmlWithin(r.Context(), views.ThreadLog(s.lang(r), shown))
+		if err != nil {
+			return err
+		}
 		s.patch(w, r,
-			sse.Elements("#thread", datastar.ElementPatchModeReplace, s.html(views.ThreadLog(s.lang(r), shown))),
+			sse.Elements("#thread", datastar.ElementPatchModeReplace, log),
 			sse.Signals(map[string]any{"_behind": "", "_tail": !t.Newer}, ""))
 		return nil
 	}

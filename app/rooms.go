@@ -93,8 +93,7 @@ func (s *Server) getRoom(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if isDatastar(r) {
-		s.patchHistory(w, r, h, place)
-		return nil
+		return s.patchHistory(w, r, h, place)
 	}
 	return s.showRoom(w, r, http.StatusOK, h, 0, views.Field{})
 }
@@ -139,9 +138,12 @@ func placeOf(r *http.Request) (db.Place, error) {
 // patchHistory adds a piece of history to an open page. Every patch carries
 // the number at which it was read, and sees to the page's cursor by itself
 // (views.rewind).
-func (s *Server) patchHistory(w http.ResponseWriter, r *http.Request, h views.History, place db.Place) {
+func (s *Server) patchHistory(w http.ResponseWriter, r *http.Request, h views.History, place db.Place) error {
 	l := s.lang(r)
-	messages := s.html(views.Log(l, h))
+	messages, err := htmlWithin(r.Context(), views.Log(l, h))
+	if err != nil {
+		return err
+	}
 	edge := func(id string, c templ.Component) []byte {
 		return sse.Elements(id, datastar.ElementPatchModeReplace, s.html(c))
 	}
@@ -157,6 +159,7 @@ func (s *Server) patchHistory(w http.ResponseWriter, r *http.Request, h views.Hi
 			edge("#newer", views.Newer(l, h, true)),
 			sse.Signals(map[string]any{"_said": h.Room.Said, "_seen": h.Room.Said, "_behind": ""}, ""))
 	}
+	return nil
 }
 
 // mostShown is how many messages a page holds; static/log.js keeps to it.
@@ -182,7 +185,11 @@ func (s *Server) getCatchUp(w http.ResponseWriter, r *http.Request) error {
 	l, h := s.lang(r), s.history(page)
 	var events [][]byte
 	if len(page.Messages) > 0 {
-		events = append(events, sse.Elements("", datastar.ElementPatchModeOuter, s.html(views.Messages(l, page.Room, page.Messages))))
+		messages, err := htmlWithin(r.Context(), views.Messages(l, page.Room, page.Messages))
+		if err != nil {
+			return err
+		}
+		events = append(events, sse.Elements("", datastar.ElementPatchModeOuter, messages))
 	}
 	events = append(events,
 		sse.Elements("#newer", datastar.ElementPatchModeReplace, s.html(views.Newer(l, h, false))),

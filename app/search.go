@@ -313,7 +313,8 @@ func zoneName(zone *time.Location) string {
 	return zone.String()
 }
 
-// goToDay leads to the first message of a room at or after a day.
+// goToDay leads to the first message of a room at or after a day, or to where a
+// quiet room ends: to those who look for today that is what is newest.
 func (s *Server) goToDay(w http.ResponseWriter, r *http.Request, room chat.Room, on string) error {
 	from, _, ok := search.Days(on, s.now().In(zoneOf(r.URL.Query())))
 	if !ok {
@@ -323,7 +324,11 @@ func (s *Server) goToDay(w http.ResponseWriter, r *http.Request, room chat.Room,
 	if err != nil {
 		return err
 	}
-	http.Redirect(w, r, messagePath(room, seq), http.StatusSeeOther)
+	to := messagePath(room, seq)
+	if seq == 0 {
+		to = roomPath(room)
+	}
+	http.Redirect(w, r, to, http.StatusSeeOther)
 	return nil
 }
 

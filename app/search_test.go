@@ -246,7 +246,16 @@ func TestDaysAreTheReadersOwn(t *testing.T) {
 	if got := to("on=2026-11-04&tz=Asia/Shanghai"); got != link(seq) {
 		t.Error(got)
 	}
-	contains(t, zoe.get("/rooms/parlor?on=2026-11-05"), 404, "Nothing was said in this room on that day or later.")
+	if got := to("on=2026-11-05"); got != link(seq) {
+		t.Error("a day after the last message: ", got)
+	}
+	if got := to("on=2001-01-01"); got != link(1) {
+		t.Error("a day before the first message: ", got)
+	}
+	zoe.post("/rooms", "name", "Quiet", "topic", "")
+	if a := zoe.get("/rooms/quiet?on=2026-11-05"); a.code != http.StatusSeeOther || a.header.Get("Location") != "/rooms/quiet" {
+		t.Error("a room in which nothing was said: ", a.code, a.header.Get("Location"))
+	}
 	contains(t, zoe.get("/rooms/parlor?on=soon"), 400, "That is not a date.")
 	contains(t, zoe.get("/rooms/nowhere?on=2026-11-05"), 404)
 }

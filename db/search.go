@@ -2,7 +2,6 @@ package db
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"slices"
@@ -312,16 +311,16 @@ func (s *Store) readHits(ctx context.Context, moments []Moment) ([]Hit, error) {
 	return hits, nil
 }
 
-// FirstSince finds a room's first message at or after a time. It is a refusal
-// if there is none.
+// FirstSince finds a room's first message at or after a time, or its newest if
+// there is none: 0 in a room in which nothing was said.
 func (s *Store) FirstSince(ctx context.Context, roomID int64, at time.Time) (seq int64, err error) {
 	err = again(ctx, func() error {
 		return s.DB.GetContext(ctx, &seq, `
-			select seq from messages where room_id = $1 and said_at >= $2 order by room_id, said_at, seq limit 1`, roomID, at)
+			select coalesce(
+				(select seq from messages where room_id = $1 and said_at >= $2 order by room_id, said_at, seq limit 1),
+				(select seq from messages where room_id = $1 order by room_id desc, seq desc limit 1),
+				0)`, roomID, at)
 	})
-	if errors.Is(err, sql.ErrNoRows) {
-		return 0, chat.Refuse(chat.NotFound, chat.NothingSince)
-	}
 	if err != nil {
 		return 0, fmt.Errorf("find the first message of room %d since %s: %w", roomID, at, err)
 	}

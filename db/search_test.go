@@ -443,8 +443,15 @@ func TestFirstMessageSinceADay(t *testing.T) {
 	if err != nil || seq != thursday {
 		t.Errorf("%d, %v", seq, err)
 	}
-	if _, err := h.FirstSince(ctx, 1, h.now.AddDate(0, 0, 1)); reason(err) != chat.NothingSince {
-		t.Error(err)
+	if seq, err := h.FirstSince(ctx, 1, h.now.AddDate(0, 0, 1)); err != nil || seq != thursday+1 {
+		t.Errorf("after the last: %d, %v", seq, err)
+	}
+	quiet, err := h.MakeRoom(ctx, zoe.ID, "Quiet", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if seq, err := h.FirstSince(ctx, quiet.ID, h.now); err != nil || seq != 0 {
+		t.Errorf("in a room in which nothing was said: %d, %v", seq, err)
 	}
 }
 

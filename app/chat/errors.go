@@ -88,7 +88,6 @@ const (
 	SearchBusy     Reason = "search-busy"
 	SearchTooFast  Reason = "search-too-fast"
 	DateMalformed  Reason = "date-malformed"
-	NothingSince   Reason = "nothing-since"
 
 	NeedNickname   Reason = "need-nickname"
 	NotYours       Reason = "not-yours"

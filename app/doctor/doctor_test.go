@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"archive/zip"
 	"bytes"
 	"compress/gzip"
 	"context"
@@ -326,13 +327,27 @@ func TestOnTheMachineItself(t *testing.T) {
 		return s.Listener.Addr().String()
 	}
 	backup := func(age time.Duration) string {
-		dir := t.TempDir()
+		dir, names := t.TempDir(), []string{"old.tar", "new.tar", ".unfinished", "out.txt", "photo.zip"}
 		if age < 0 {
-			return dir
+			names = []string{"out.txt"}
 		}
-		for i, name := range []string{"old.tar", "new.tar", ".unfinished"} {
-			path := filepath.Join(dir, name)
-			if err := os.WriteFile(path, []byte("x"), 0o600); err != nil {
+		var whole bytes.Buffer
+		archive := zip.NewWriter(&whole)
+		if _, err := archive.Create("manifest.json"); err != nil {
+			t.Fatal(err)
+		}
+		if err := archive.Close(); err != nil {
+			t.Fatal(err)
+		}
+		for i, name := range names {
+			path, content := filepath.Join(dir, name), whole.Bytes()
+			switch name {
+			case "out.txt":
+				content = []byte("what the last backup had to say about itself, at some length")
+			case "photo.zip":
+				content = bytes.Replace(content, []byte("manifest.json"), []byte("manifest.jpeg"), 1)
+			}
+			if err := os.WriteFile(path, content, 0o600); err != nil {
 				t.Fatal(err)
 			}
 			at := time.Now().Add(-age - time.Duration(1-i)*time.Hour)

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	_ "github.com/lib/pq" // asks the Postgres server for its version
+
+	"parlor/db/backup"
 )
 
 // inside looks at the operator's address.
@@ -100,7 +102,7 @@ func (d *doctor) backups() {
 		if err != nil || !info.Mode().IsRegular() || info.Size() == 0 || strings.HasPrefix(info.Name(), ".") {
 			continue
 		}
-		if newest == nil || info.ModTime().After(newest.ModTime()) {
+		if (newest == nil || info.ModTime().After(newest.ModTime())) && backup.Begins(filepath.Join(d.Backups, info.Name())) {
 			newest = info
 		}
 	}

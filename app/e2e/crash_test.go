@@ -165,12 +165,10 @@ func TestWhatWasRefusedIsKeptOverAReload(t *testing.T) {
 	if got := ann.eval(`() => document.querySelector('#composer textarea').value`); got != "draft" {
 		t.Errorf("the draft after the reload is %q", got)
 	}
-	buttons := `() => [...document.querySelectorAll('#outbox .pending button')].map(b => b.innerText).join(', ')`
-	if got := ann.eval(buttons); got != "Send again, Edit again, Discard" {
+	buttons := `() => [...document.querySelectorAll('#outbox .pending button')].filter(b => b.checkVisibility()).map(b => b.innerText).join(', ')`
+	if got := ann.eval(buttons); got != "Edit again, Discard" { // to send it again would not help
 		t.Errorf("buttons: %s", got)
 	}
-	ann.click("#outbox .pending button:nth-of-type(1)")
-	ann.until("refused again", failed)
 	ann.click("#outbox .pending button:nth-of-type(2)")
 	ann.until("it is in the composer, before what was typed meanwhile", `text =>
 		document.querySelector('#composer textarea').value === text + '\ndraft'`, long)

@@ -169,7 +169,7 @@ func TestRefusedFileSaysWhyAndTheMessageGoesOn(t *testing.T) {
 	t.Parallel()
 	p := start(t, "PARLOR_FILE_BYTES=1048576", "PARLOR_FILE_BYTES_PER_DAY=1500000")
 	ann := guest(t, p, "Ann")
-	ann.allow("429")
+	ann.allow("429", "422")
 	ann.pick(file(t, "large.txt", strings.Repeat("x", 1048577)), file(t, "one.txt", strings.Repeat("x", 1000000)), file(t, "two.txt", strings.Repeat("y", 1000000)))
 	ann.until("both are refused", `() => document.querySelectorAll('.attachment.bad').length === 2 && !document.querySelector('.up')`)
 	if said := ann.eval(`() => [...document.querySelectorAll('.bad .error')].map(e => e.textContent).join('|')`); !strings.Contains(said, "1 MB at most") || !strings.Contains(said, "sent a lot today") {
@@ -180,6 +180,36 @@ func TestRefusedFileSaysWhyAndTheMessageGoesOn(t *testing.T) {
 	ann.say("only one")
 	ann.sees("only one")
 	ann.until("with one file", `() => document.querySelectorAll('#log .files li').length === 1`)
+	ann.pick(file(t, "empty.txt", ""))
+	again := func(name string, offered bool) {
+		t.Helper()
+		ann.until(fmt.Sprintf("%s offers to be sent again: %v", name, offered), `(name, offered) => [...document.querySelectorAll('#composer .bad')].some(e =>
+			e.querySelector('.name').textContent === name && e.querySelector('.again').checkVisibility() === offered)`, name, offered)
+	}
+	again("two.txt", true)
+	again("large.txt", false)
+	again("empty.txt", false) // it stays empty
+
+	// A picture of extreme sides has a place that can be clicked on, also before it comes.
+	ann.reload() // away with what was refused
+	for _, c := range []struct{ paths, want []string }{
+		{[]string{photo(t, "tall.jpg", 20, 3000, color.RGBA{R: 90})}, []string{"40 270 40 270"}},
+		{[]string{photo(t, "broad.jpg", 3000, 20, color.RGBA{R: 90})}, []string{"360 40 360 40"}},
+		{[]string{photo(t, "tall2.jpg", 20, 3000, color.RGBA{R: 90}), photo(t, "broad2.jpg", 3000, 20, color.RGBA{R: 90})}, []string{"150 150 150 150", "150 150 150 150"}},
+	} {
+		ann.pick(c.paths...)
+		ann.attached(len(c.paths))
+		ann.say("")
+		for i, path := range c.paths {
+			name := filepath.Base(path)
+			ann.until(name+" is seen", `name => document.querySelector('#log img[alt="' + name + '"]')?.naturalWidth > 0`, name)
+			if got := ann.eval(`name => {
+				const i = document.querySelector('#log img[alt="' + name + '"]'), size = () => { const b = i.getBoundingClientRect(); return [b.width, b.height].map(Math.round) }
+				const came = size(); i.removeAttribute('src'); return [...came, ...size()].join(' ') }`, name); got != c.want[i] {
+				t.Errorf("%s with and without the picture: %s", name, got)
+			}
+		}
+	}
 }
 
 func TestMessageWithFilesSurvivesAReloadWhileTheServerIsAway(t *testing.T) {

@@ -47,6 +47,5 @@ func init() {
 		"search-busy":      text("Many are searching just now. Try again in a moment.", "现在搜索的人很多。请稍后再试。"),
 		"search-too-fast":  text("You searched a lot in a short time. Wait a moment, then search again.", "搜索得太快了。稍等一下再搜。"),
 		"date-malformed":   text("That is not a date. Write it like 2026-11-03.", "这不是日期。请写成 2026-11-03 这样。"),
-		"nothing-since":    text("Nothing was said in this room on that day or later.", "这一天及以后，这个房间里没有人说过话。"),
 	})
 }

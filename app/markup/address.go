@@ -1,8 +1,12 @@
 package markup
 
 import (
+	"bytes"
 	"net/url"
 	"regexp"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/yuin/goldmark/util"
 	"mvdan.cc/xurls/v2"
@@ -71,6 +75,75 @@ func endsAddress(r rune) bool {
 		return true
 	}
 	return false
+}
+
+// domain is a name of a host (RFC 1035, 2.3.1) that ends as those of the public
+// net do, by letters: react@18.2.0 is no address.
+const domain = `(?:[0-9A-Za-z](?:[0-9A-Za-z-]{0,61}[0-9A-Za-z])?\.)+[A-Za-z]{2,63}`
+
+var (
+	wwwHost  = regexp.MustCompile(`^(?i:www)\.` + domain)
+	mailName = regexp.MustCompile(`^@` + domain)
+)
+
+const mostHost = 254 // bytes (RFC 1035, 2.3.4)
+
+// wwwAddress is bareAddress for text that may begin with www. It does not if
+// nothing was seen.
+func wwwAddress(text string) (length, seen int) {
+	const scheme = "https://"
+	host := len(wwwHost.FindString(text[:min(len(text), mostHost)]))
+	if host == 0 {
+		return 0, 0
+	}
+	if rest := text[host:]; rest != "" && strings.ContainsRune("/?#:", rune(rest[0])) {
+		length, seen = bareAddress(scheme + text)
+		return max(0, length-len(scheme)), max(host, seen-len(scheme))
+	}
+	if goesOn(text[host:]) {
+		return 0, host
+	}
+	return host, host
+}
+
+// mailbox is how many bytes at the end of text may be what stands before the @
+// of an address of mail. Differing from RFC 5321, it is plain as GitHub has it.
+func mailbox(text []byte) int {
+	const most = 64 // RFC 5321, 4.5.3.1.1
+	text = text[max(0, len(text)-most-1):]
+	name := text[len(bytes.TrimRightFunc(text, isMailbox)):]
+	if len(name) > most || len(name) > 0 && (name[0] == '.' || name[len(name)-1] == '.') {
+		return 0
+	}
+	return len(name)
+}
+
+func isMailbox(r rune) bool { return isWord(r) || r == '.' || r == '+' || r == '-' }
+
+// mailHost is how many bytes at the beginning of text, which begins with @, are
+// the rest of an address of mail.
+func mailHost(text string) int {
+	name := mailName.FindString(text[:min(len(text), mostHost)])
+	if goesOn(text[len(name):]) {
+		return 0
+	}
+	return len(name)
+}
+
+// goesOn tells whether a text can't stand right behind a host.
+func goesOn(text string) bool {
+	text = strings.TrimLeft(text, "._")
+	return text != "" && (isWord(rune(text[0])) || text[0] == '-' || text[0] == '@')
+}
+
+// mayPrecede tells whether an address without a scheme may begin where text
+// ends: not inside of a word, of a path or of another address.
+func mayPrecede(text []byte) bool {
+	r, size := utf8.DecodeLastRune(text)
+	if r < utf8.RuneSelf {
+		return size == 0 || strings.ContainsRune(" \t\n*_~([{<>|\"'`,;!", r)
+	}
+	return isCJK(r) || !unicode.IsLetter(r) && !unicode.IsDigit(r)
 }
 
 // href is the address that a link written in Markdown leads to, if it is one

@@ -1,7 +1,7 @@
 // Package markup makes safe HTML, and plain text, of what people typed.
 //
 // What is typed is CommonMark with tables, task lists, ~~struck out~~ text,
-// bare addresses as links and :emoji:. As people expect of a chat, a line end
+// bare addresses of the web and of mail as links and :emoji:. As people expect of a chat, a line end
 // is a line end, and HTML is text: it is never parsed and never dropped.
 // Pictures are links, for a page loads nothing from elsewhere. Code in a
 // language we know is coloured, by classes.
@@ -49,7 +49,7 @@ func HTML(body string, people map[int64]string) string {
 // prose is a body in which nothing has a meaning to Markdown, as HTML: what
 // most messages are, and not worth a parser. It is not ok for any other.
 func prose(body string) (out string, ok bool) {
-	if body == "" || strings.ContainsAny(body, "\\`*_[]<>#~|:=&") {
+	if body == "" || strings.ContainsAny(body, "\\`*_[]<>#~|:=&@") || strings.Contains(strings.ToLower(body), "www.") {
 		return "", false
 	}
 	lineBegins, letters, last := true, false, rune(0)

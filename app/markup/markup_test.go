@@ -24,6 +24,9 @@ func to(address, label string) string {
 
 func link(s string) string { return to(s, s) }
 
+// ofWWW is a link of an address without its scheme.
+func ofWWW(s string) string { return to("https://"+s, s) }
+
 const (
 	open = `<label><input type="checkbox" disabled=""> `
 	done = `<label><input type="checkbox" disabled="" checked=""> `
@@ -114,6 +117,28 @@ func TestHTML(t *testing.T) {
 		"http://[::1]/x y":                                     "<p>http://[::1]/x y</p>",
 		"http:///x http://:80/":                                "<p>http:///x http://:80/</p>",
 		"[a](https://x.org/" + strings.Repeat("b", 2100) + ")": "<p>[a](https://x.org/" + strings.Repeat("b", 2100) + ")</p>",
+
+		// Addresses without their scheme.
+		"www.example.org":                                                 "<p>" + ofWWW("www.example.org") + "</p>",
+		"see WWW.Example.org/A_b?c=d#e, now":                              "<p>see " + ofWWW("WWW.Example.org/A_b?c=d#e") + ", now</p>",
+		"(www.example.org/a_(b)). www.x.co.uk:80!":                        "<p>(" + ofWWW("www.example.org/a_(b)") + "). " + ofWWW("www.x.co.uk:80") + "!</p>",
+		"看www.example.org。好，www.example.org，":                             "<p>看" + ofWWW("www.example.org") + "。好，" + ofWWW("www.example.org") + "，</p>",
+		"www.example.org看看 www.example.org、www.a.cn/b。":                   "<p>" + ofWWW("www.example.org") + "看看 " + ofWWW("www.example.org") + "、" + ofWWW("www.a.cn/b") + "。</p>",
+		"**www.example.org** _www.example.org_":                           "<p><strong>" + ofWWW("www.example.org") + "</strong> <em>" + ofWWW("www.example.org") + "</em></p>",
+		"[www.a.org](https://c.de) `www.a.org`":                           "<p>" + to("https://c.de", "www.a.org") + " <code>www.a.org</code></p>",
+		"www. www.example www..com www.a.c0m www.-a.org":                  "<p>www. www.example www..com www.a.c0m www.-a.org</p>",
+		"awww.a.org /www.a.org a.www.b.org ftp://www.a.org":               "<p>awww.a.org /www.a.org a.www.b.org ftp://www.a.org</p>",
+		"https://www.a.org/www.b.org":                                     "<p>" + link("https://www.a.org/www.b.org") + "</p>",
+		"www.a.org/\"onclick=\"x":                                         "<p>" + ofWWW("www.a.org/") + "&#34;onclick=&#34;x</p>",
+		"me@example.org":                                                  "<p>" + to("mailto:me@example.org", "me@example.org") + "</p>",
+		"mail first_last+x.y-z@a-b.example.org.":                          "<p>mail " + to("mailto:first_last+x.y-z@a-b.example.org", "first_last+x.y-z@a-b.example.org") + ".</p>",
+		"写信给me@example.org。或(you@example.org)看看":                          "<p>写信给" + to("mailto:me@example.org", "me@example.org") + "。或(" + to("mailto:you@example.org", "you@example.org") + ")看看</p>",
+		"me@example.org看看，you@example.org、":                               "<p>" + to("mailto:me@example.org", "me@example.org") + "看看，" + to("mailto:you@example.org", "you@example.org") + "、</p>",
+		"[me@a.org](https://c.de) `me@a.org`":                             "<p>" + to("https://c.de", "me@a.org") + " <code>me@a.org</code></p>",
+		"react@18.2.0 a@b @a.org .a@b.org a.@b.org a@b.org@c.org é@a.org": "<p>react@18.2.0 a@b @a.org .a@b.org a.@b.org a@b.org@c.org é@a.org</p>",
+		"https://a.org/@me@b.org user:pw@a.org":                           "<p>" + link("https://a.org/@me@b.org") + " user:pw@a.org</p>",
+		"me@example.org_x me@example.org-x a@www.b.org":                   "<p>me@example.org_x me@example.org-x " + to("mailto:a@www.b.org", "a@www.b.org") + "</p>",
+		"a_b _c_ d_e": "<p>a_b <em>c</em> d_e</p>",
 
 		// Emoji.
 		":tada: x :+1: :heart::fire:":                  "<p>🎉 x 👍 ❤️🔥</p>",
@@ -340,6 +365,7 @@ func hostile(size int) map[string]string {
 		"fences": "```\n", "fences with space": "```\n\n", "open fences": "```\n```js\n", "code": "`a`", "one backtick": "a` ",
 		"addresses": "http://a.b ", "joined": "http://a", "schemes": "http://", "parens": "http://a(", "brackets": "http://a[http://b(",
 		"dots": "http://a.......", "paths": "http://a.b/c", "open": "(((((((", "quotes": "\"'<>&", "chinese": "看https://go.dev。",
+		"www": "www.", "www, closed": "www.a.bc ", "www, quoted": "'www.a.bc/", "www, open": "(www.a.bc/(", "at": "@", "mail": "a@b.co ", "mail joined": "a@b.co", "mail long": "a-a-", "boxes": "a_b@",
 		"invalid": "\xFF", "carriage returns": "\r",
 		"quotations": "> ", "quotations in a row": ">", "items": "- ", "numbers": "1. ", "mixed": "> - 1. ", "stars": "*", "star and space": "* ",
 		"openers": "*a ", "openers, double": "**a ", "closers": "a* ", "both": "*a_", "emphasis": "*a* ", "nested": "*a **a ", "bomb": "a**b", "rule of three": "***a* ",

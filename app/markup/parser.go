@@ -53,6 +53,8 @@ var commonMark = parser.NewParser(
 		util.Prioritized(fewLinks{parser.NewLinkParser().(linkParser)}, 200),
 		util.Prioritized(parser.NewAutoLinkParser(), 300),
 		util.Prioritized(colon{}, 400),
+		util.Prioritized(www{}, 400),
+		util.Prioritized(mail{}, 400),
 		util.Prioritized(marks{}, 500),
 	),
 )
@@ -144,6 +146,9 @@ func (marks) Parse(_ ast.Node, block text.Reader, pc parser.Context) ast.Node {
 	if mark == '_' { // not inside of words
 		opens = left && (!right || util.IsPunctRune(before))
 		closes = right && (!left || util.IsPunctRune(after))
+		if length == 1 && !opens && !closes { // text like any other: first_last@example.org
+			return nil
+		}
 	}
 	d := parser.NewDelimiter(opens, closes, length, mark, markProcessor(mark))
 	d.Segment = segment.WithStop(segment.Start + length)
@@ -231,6 +236,63 @@ func parseAddress(parent ast.Node, block text.Reader, line []byte, segment text.
 	before.Segment = before.Segment.WithStop(begin)
 	block.Advance(length - scheme)
 	return ast.NewAutoLink(ast.AutoLinkURL, ast.NewTextSegment(text.NewSegment(begin, begin+length)))
+}
+
+// www finds addresses of the web without their scheme, as GitHub does, at the
+// dot in www. (see colon). They lead to https, where GitHub still says http:
+// who types no scheme asks for none, and what has no https is rare by now.
+type www struct{}
+
+func (www) Trigger() []byte { return []byte{'.'} }
+
+func (www) Parse(parent ast.Node, block text.Reader, _ parser.Context) ast.Node {
+	line, segment := block.PeekLine()
+	begin := segment.Start - len("www")
+	before := textBefore(parent, segment, begin)
+	if before == nil || !mayPrecede(block.Source()[:begin]) {
+		return nil
+	}
+	// No more than is looked at is copied, or many dots would cost the square.
+	length, seen := wwwAddress(string(block.Source()[begin : segment.Start+min(len(line), mostAddress)]))
+	if seen <= len("www") {
+		return nil
+	}
+	block.Advance(seen - len("www"))
+	if length == 0 {
+		return ast.NewTextSegment(text.NewSegment(segment.Start, begin+seen))
+	}
+	before.Segment = before.Segment.WithStop(begin)
+	link := ast.NewAutoLink(ast.AutoLinkURL, ast.NewTextSegment(text.NewSegment(begin, begin+length)))
+	link.Protocol = []byte("https")
+	return link
+}
+
+// mail finds addresses of mail, at their @.
+type mail struct{}
+
+func (mail) Trigger() []byte { return []byte{'@'} }
+
+func (mail) Parse(parent ast.Node, block text.Reader, _ parser.Context) ast.Node {
+	line, segment := block.PeekLine()
+	box, host := mailbox(block.Source()[:segment.Start]), mailHost(string(line[:min(len(line), 2*mostHost)]))
+	begin := segment.Start - box
+	before := textBefore(parent, segment, begin)
+	if box == 0 || host == 0 || before == nil || !mayPrecede(block.Source()[:begin]) {
+		return nil
+	}
+	before.Segment = before.Segment.WithStop(begin)
+	block.Advance(host)
+	return ast.NewAutoLink(ast.AutoLinkEmail, ast.NewTextSegment(text.NewSegment(begin, segment.Start+host)))
+}
+
+// textBefore is the text that stands right before a segment, if it reaches back
+// to where something begins.
+func textBefore(parent ast.Node, segment text.Segment, begin int) *ast.Text {
+	t, _ := parent.LastChild().(*ast.Text)
+	if t == nil || t.Segment.Stop != segment.Start || begin < t.Segment.Start {
+		return nil
+	}
+	return t
 }
 
 // isWord tells whether a letter or digit of ASCII, or _, goes on.

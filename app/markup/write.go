@@ -287,7 +287,7 @@ func (w *writer) link(n ast.Node, destination []byte, opening string) {
 // autoLink writes an address that was typed as one.
 func (w *writer) autoLink(n *ast.AutoLink) {
 	label := string(n.Label(w.source))
-	to := label
+	to := string(n.URL(w.source)) // with the scheme that www. goes without
 	if n.AutoLinkType == ast.AutoLinkEmail {
 		to = "mailto:" + label
 	}

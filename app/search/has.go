@@ -5,9 +5,10 @@ import (
 	"strings"
 )
 
-var links = regexp.MustCompile(`(?i)\b(?:https?://|www\.)[^\s<>]+`)
+var links = regexp.MustCompile(`(?i)\b(?:https?://[^\s<>]|www\.[0-9a-z-]+\.[0-9a-z])`)
 
-// hasLink tells whether a text shows an address of the web.
+// hasLink tells whether a text shows an address of the web, as package markup
+// finds it; one of mail is none.
 func hasLink(text string) bool { return links.MatchString(bounded(text)) }
 
 var inlineCode = regexp.MustCompile("`[^`\n]+`")

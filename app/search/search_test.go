@@ -27,6 +27,8 @@ func TestTerms(t *testing.T) {
 		{"한국어 말", `'한국':1 '국어':2 '어':3 '말':4`},
 		{"foo_bar v1.2.3 foo.go", `'foo':1,6 'bar':2 'v1':3 '2':4 '3':5 'go':7`},
 		{"https://example.com/Some-Path?q=1", `'https':1 'example':2 'com':3 'some':4 'path':5 'q':6 '1':7 '?link'`},
+		{"看WWW.a.org me@b.org", `'看':1 'www':2 'a':3 'org':4,7 'me':5 'b':6 '?link'`},
+		{"www.a me@b.org", `'www':1 'a':2 'me':3 'b':4 'org':5`}, // an address of mail is no link
 		{"Crème BRÛLÉE straße Œuvre øl", `'creme':1 'brulee':2 'strasse':3 'oeuvre':4 'ol':5`},
 		{"ＦＵＬＬ ﬁn ①", `'full':1 'fin':2 '1':3`},
 		{"ΣΟΦΟΣ σοφος", `'σοφοσ':1,2`},

@@ -60,6 +60,20 @@ const (
 	filesPrefix  = "files/"
 )
 
+// Begins tells whether a file begins as Write begins it, by a zip archive (PKWARE
+// APPNOTE 4.3.7) whose first entry is the manifest; not whether it is whole.
+func Begins(name string) bool {
+	const header = 30 // bytes, before the entry's name
+	f, err := os.Open(name)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	b := make([]byte, header+len(manifestName))
+	_, err = io.ReadFull(f, b)
+	return err == nil && string(b[:4]) == "PK\x03\x04" && string(b[header:]) == manifestName
+}
+
 // WriteFile makes a backup under a temporary name and gives it its own when it
 // is safely on disk, so that a file of that name is always whole.
 func WriteFile(ctx context.Context, from Place, name string) (m Manifest, err error) {

@@ -89,6 +89,9 @@ func (h *house) save() string {
 	if _, err := backup.WriteFile(h.t.Context(), h.Place, name); err != nil {
 		h.t.Fatal(err)
 	}
+	if !backup.Begins(name) {
+		h.t.Error("a backup is not known by its beginning")
+	}
 	return name
 }
 

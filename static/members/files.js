@@ -26,10 +26,10 @@ function add(file) {
       request.responseType = 'json'
       request.upload.onprogress = (event) => chip.isConnected ? part('progress').value = event.loaded / event.total : request.abort()
       request.onloadend = () => {
-        const {id, thumb, detail = pick.dataset.failed} = request.response ?? {}
+        const {id, thumb, status, detail = pick.dataset.failed} = request.response ?? {}
         part('input').value = id ?? ''
         if (thumb) part('img').src = thumb
-        id ? put('') : put('bad', detail)
+        id ? put('') : put(status === 422 ? 'bad never' : 'bad', detail) // it breaks a rule (chat.Invalid), and always will
         $('.up') || pick.dispatchEvent(new Event('arrived', {bubbles: true}))
         done()
       }

@@ -60,6 +60,7 @@ if (form) {
         if (dialog) document.dispatchEvent(new CustomEvent('ask', {detail: dialog}))
       } else if (status < 500 && status !== 429) {
         item.dataset.nonce = newNonce()
+        item.dataset.status = status
         become(item, 'failed', detail)
       } else {
         if (item) become(item, 'waiting')
