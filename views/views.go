@@ -232,8 +232,8 @@ const catchUp = `$_behind && @peek(() => {
 	@get(el.dataset.catchup + '?from=' + (seqs[0]?.dataset.seq ?? 0) + '&to=' + (seqs[seqs.length - 1]?.dataset.seq ?? 0), ` + patiently + `) })`
 
 // toEnd leads to the newest messages: there by scrolling when they are on the
-// page, else by the newest page.
-const toEnd = `document.querySelector('#log.tail')
+// page, else by the newest page. Being there is a sign of who went (onReached).
+const toEnd = `$_went = true; document.querySelector('#log.tail')
 	? document.getElementById('scroll').scrollTop = 0
 	: @get(el.href, {filterSignals: {include: /^$/}, retryMaxCount: 3})`
 
