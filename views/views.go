@@ -242,10 +242,12 @@ const toEnd = `$_went = true; document.querySelector('#log.tail')
 // which the browser still looks at what was added.
 const readOut = `$_paging ? el.setAttribute('aria-live', 'off') : setTimeout(() => $_paging || el.setAttribute('aria-live', 'polite'), 500)`
 
-// enterSends lets Enter send what is written and Shift+Enter break the line.
+// enterSends lets Enter send what is written and Shift+Enter break the line. Keyboards
+// on touch screens have no Shift+Enter: there Enter breaks it, and a button sends.
 // The Enter that ends an input method's composition does neither (Safari says
 // so only by 229), nor one that something else took.
 const enterSends = `evt.key === 'Enter' && !evt.shiftKey && !evt.isComposing && evt.keyCode !== 229 && !evt.defaultPrevented
+	&& (evt.ctrlKey || !matchMedia('(hover: none) and (pointer: coarse)').matches)
 	&& evt.target.matches('.composer textarea') && (evt.preventDefault(), evt.target.form.requestSubmit())`
 
 // copyLink copies a message's link. Without the clipboard (plain http, or not
