@@ -42,7 +42,7 @@ func CallSignals(l i18n.Lang, c chat.Call) map[string]any {
 // everything that uses them. Every room that is listed has a place, since to
 // read one that is missing makes it, and has all that read any read it again.
 // The person's part of the room of the page is JSON already. Who has no name has
-// the id 0.
+// the id 0. The stream tells in $_reader whose it is.
 func mySignals(p Page, rooms []LobbyRoom, roomID int64) string {
 	var me strings.Builder
 	for _, r := range rooms {
@@ -57,7 +57,7 @@ func mySignals(p Page, rooms []LobbyRoom, roomID int64) string {
 		}
 		fmt.Fprintf(&me, `"r%d":%s`, roomID, mine)
 	}
-	return `{"_me":{` + strings.TrimSuffix(me.String(), ",") + `},"_myID":` + p.MyID() + `,"_calls":0,"_call":{"key":""}}`
+	return `{"_me":{` + strings.TrimSuffix(me.String(), ",") + `},"_myID":` + p.MyID() + `,"_reader":` + p.MyID() + `,"_calls":0,"_call":{"key":""}}`
 }
 
 // unreadText is the number beside a room in a list: how many of its messages

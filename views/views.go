@@ -304,9 +304,10 @@ const composerKey = `if (evt.isComposing) return;
 const threadCatchUp = `$_behind && @peek(() => @get(el.dataset.thread, ` + patiently + `))`
 
 // composerKeyOf names what is kept of a composer in the tab: of each thread by
-// itself.
+// itself. It is there for whoever takes the next nickname in the tab, so that it
+// outlasts a session, unless they signed out in this very tab (signOut).
 func composerKeyOf(p RoomPage) string {
-	return "composer/" + id(p.History.Room.ID) + "/" + id(p.Thread) + "/" + p.MyID()
+	return "composer/" + id(p.History.Room.ID) + "/" + id(p.Thread)
 }
 
 // epoch is the part of a cursor that names the database.
