@@ -182,16 +182,16 @@ func (s *Server) routes() *http.ServeMux {
 	page("POST /rooms/{slug}/messages/{seq}/unsave", s.postUnsave)
 	page("GET /rooms/{slug}/pins", s.getPins)
 	page("GET /saved", s.getSaved)
-	mux.Handle("POST /rooms/{slug}/typing", known(s.postTyping, ignoreAway))
 
 	page("GET /search", s.getSearch)
 	page("POST /search/forget", s.postSearchForget)
-	// What only the one who asks sees of a room. Pages tell much of it by
-	// themselves, and nobody misses it while the database is away.
+	// What only the one who asks sees of a room, and that somebody is there. Pages
+	// tell much of it by themselves, and nobody misses it while the database is away.
 	quietly := func(pattern string, h handler) { mux.Handle(pattern, known(s.quiet(h), ignoreAway)) }
 	quietly("POST /rooms/{slug}/read", s.postRead)
 	quietly("POST /rooms/{slug}/draft", s.postDraft)
 	quietly("POST /rooms/{slug}/messages/{seq}/draft", s.postDraft)
+	quietly("POST /rooms/{slug}/typing", s.postTyping)
 	quietly("POST /presence", s.postPresence)
 	quietly("GET /rooms/{slug}/since", s.getSince)
 	page("POST /rooms/{slug}/unread", s.postUnread)

@@ -169,7 +169,8 @@ func (s *Server) serveStream(w http.ResponseWriter, r *http.Request,
 	defer cancel()
 	v, err := s.visit(ctx, r)
 	var refusal *chat.Error
-	if errors.As(err, &refusal) && refusal.Kind == chat.NotFound && isDatastar(r) {
+	gone := errors.As(err, &refusal) && refusal.Kind == chat.NotFound && isDatastar(r)
+	if gone {
 		v, begin = db.Visit{}, s.showGone(sentence(s.lang(r), refusal))
 	} else if err != nil {
 		return err
@@ -191,6 +192,9 @@ func (s *Server) serveStream(w http.ResponseWriter, r *http.Request,
 	// The wait before a reconnect differs from page to page, so that they do
 	// not come back all at once.
 	open.sub.Send(append(sse.Retry(time.Duration(200+rand.IntN(800))*time.Millisecond), online...))
+	if !gone { // else nobody looked who asks
+		open.sub.Send(reader(v.Person))
+	}
 	leave, err := begin(ctx, open.sub, v)
 	if err != nil {
 		open.sub.Leave()
@@ -232,6 +236,16 @@ func (s *Server) serveStream(w http.ResponseWriter, r *http.Request,
 	open.sub.Leave()
 	ended(open.sub.Err())
 	return nil
+}
+
+// reader tells a page whose its stream is: the browser may have signed out, or in
+// as somebody else, since the page was made.
+func reader(p *chat.Person) []byte {
+	var id int64
+	if p != nil {
+		id = p.ID
+	}
+	return sse.Signals(map[string]any{"_reader": id}, "")
 }
 
 var online = sse.Signals(map[string]any{"_online": true, "_parked": false}, "")

@@ -42,7 +42,7 @@ func CallSignals(l i18n.Lang, c chat.Call) map[string]any {
 // everything that uses them. Every room that is listed has a place, since to
 // read one that is missing makes it, and has all that read any read it again.
 // The person's part of the room of the page is JSON already. Who has no name has
-// the id 0.
+// the id 0. The stream tells in $_reader whose it is.
 func mySignals(p Page, rooms []LobbyRoom, roomID int64) string {
 	var me strings.Builder
 	for _, r := range rooms {
@@ -57,7 +57,7 @@ func mySignals(p Page, rooms []LobbyRoom, roomID int64) string {
 		}
 		fmt.Fprintf(&me, `"r%d":%s`, roomID, mine)
 	}
-	return `{"_me":{` + strings.TrimSuffix(me.String(), ",") + `},"_myID":` + p.MyID() + `,"_calls":0,"_call":{"key":""}}`
+	return `{"_me":{` + strings.TrimSuffix(me.String(), ",") + `},"_myID":` + p.MyID() + `,"_reader":` + p.MyID() + `,"_calls":0,"_call":{"key":""}}`
 }
 
 // unreadText is the number beside a room in a list: how many of its messages
@@ -158,12 +158,13 @@ const below = `$_said - ($m.o <= $_said ? $m.o : $_seen)`
 //	$_new     how many messages were unread then, but for those that were deleted since
 //	$_turn    how often the mark was set back, as far as this page knows; -1: it does not
 //	$_held    it was set back since the last arrival: looking at the page reads nothing
+//	$_went    the person went to the end, and it is not reached yet
 //	$_shown   the cursor up to which the server knows that the page was read
 func of(expression string, r chat.Room) string {
 	return strings.ReplaceAll(expression, "$m", "$_me.r"+id(r.ID))
 }
 
-const readingSignals = `{"_sign":0,"_signed":0,"_told":0,"_arrive":0,"_mark":-1,"_until":0,"_new":0,"_turn":0,"_held":false,"_shown":"","_n":0,"_draft":{"body":"","tab":""}}`
+const readingSignals = `{"_sign":0,"_signed":0,"_told":0,"_arrive":0,"_mark":-1,"_until":0,"_new":0,"_turn":0,"_held":false,"_went":false,"_shown":"","_n":0,"_draft":{"body":"","tab":""}}`
 
 // onSign reads what is in sight, when the reader is at the end of the room, the
 // page is visible, and so somebody looks: the sign came after the messages.
@@ -174,6 +175,10 @@ const onSign = `$_sign && @peek(() => {
 	now - $_told > 60000 && ($_told = now, @post('/presence', {payload: {}, ` + quietEnd + `);
 	document.hidden || !el.dataset.read || !$_atEnd || !$_tail || $_held || !$_online || $_shown == $cursor ||
 		($_shown = $cursor, @post(el.dataset.read, {payload: {cursor: $cursor, turn: $_turn}, ` + quietEnd + `) })`
+
+// onReached takes reaching the end for a sign of who went there. What they did for
+// it, saying something or following the pill, came before there was the end to see.
+const onReached = `$_went && $_atEnd && $_tail && @peek(() => { $_went = false; $_sign++ })`
 
 // onArrive fixes the divider, and asks what happened meanwhile if anything did.
 // The page to which the catch-up line leads has divider and number in its

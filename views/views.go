@@ -232,8 +232,8 @@ const catchUp = `$_behind && @peek(() => {
 	@get(el.dataset.catchup + '?from=' + (seqs[0]?.dataset.seq ?? 0) + '&to=' + (seqs[seqs.length - 1]?.dataset.seq ?? 0), ` + patiently + `) })`
 
 // toEnd leads to the newest messages: there by scrolling when they are on the
-// page, else by the newest page.
-const toEnd = `document.querySelector('#log.tail')
+// page, else by the newest page. Being there is a sign of who went (onReached).
+const toEnd = `$_went = true; document.querySelector('#log.tail')
 	? document.getElementById('scroll').scrollTop = 0
 	: @get(el.href, {filterSignals: {include: /^$/}, retryMaxCount: 3})`
 
@@ -242,10 +242,12 @@ const toEnd = `document.querySelector('#log.tail')
 // which the browser still looks at what was added.
 const readOut = `$_paging ? el.setAttribute('aria-live', 'off') : setTimeout(() => $_paging || el.setAttribute('aria-live', 'polite'), 500)`
 
-// enterSends lets Enter send what is written and Shift+Enter break the line.
+// enterSends lets Enter send what is written and Shift+Enter break the line. Keyboards
+// on touch screens have no Shift+Enter: there Enter breaks it, and a button sends.
 // The Enter that ends an input method's composition does neither (Safari says
 // so only by 229), nor one that something else took.
 const enterSends = `evt.key === 'Enter' && !evt.shiftKey && !evt.isComposing && evt.keyCode !== 229 && !evt.defaultPrevented
+	&& (evt.ctrlKey || !matchMedia('(hover: none) and (pointer: coarse)').matches)
 	&& evt.target.matches('.composer textarea') && (evt.preventDefault(), evt.target.form.requestSubmit())`
 
 // copyLink copies a message's link. Without the clipboard (plain http, or not
@@ -302,9 +304,10 @@ const composerKey = `if (evt.isComposing) return;
 const threadCatchUp = `$_behind && @peek(() => @get(el.dataset.thread, ` + patiently + `))`
 
 // composerKeyOf names what is kept of a composer in the tab: of each thread by
-// itself.
+// itself. It is there for whoever takes the next nickname in the tab, so that it
+// outlasts a session, unless they signed out in this very tab (signOut).
 func composerKeyOf(p RoomPage) string {
-	return "composer/" + id(p.History.Room.ID) + "/" + id(p.Thread) + "/" + p.MyID()
+	return "composer/" + id(p.History.Room.ID) + "/" + id(p.Thread)
 }
 
 // epoch is the part of a cursor that names the database.

@@ -62,3 +62,42 @@ func TestAnAnswerThatIsNoMessage(t *testing.T) {
 		t.Errorf("stored: %v", got)
 	}
 }
+
+// Who signed out in another tab learns it, and what they wrote waits for the
+// nickname that they take next.
+func TestSignedOutInAnotherTab(t *testing.T) {
+	t.Parallel()
+	p := start(t)
+	ann := guest(t, p, "Ann")
+	ann.allow("401")
+	ann.fill("#message", "half a thought")
+	ann.until("the server has it", `() => Object.keys(sessionStorage).some(k => k.startsWith('composer/') && JSON.parse(sessionStorage[k])[1] === '')`)
+	first := ann.page
+	signedOut := `() => [...document.querySelectorAll('.offline.shown a')].some(a => a.getAttribute('href') === location.pathname)`
+	ann.open("/")
+	ann.until("nobody says so before", `() => !document.querySelector('.offline.shown')`)
+	ann.click(`form[action="/session/end"] button`)
+	ann.until("signed out", `() => document.querySelector('input[name=nickname]')`)
+	ann.turnTo(first)
+	ann.until("the first tab says so", signedOut)
+	ann.must(ann.find("#message").Focus())
+	ann.press(input.Enter)
+	ann.until("it is not sent", `() => document.querySelector('#outbox .failed')`)
+	ann.fill("#message", "the other half")
+	ann.click(".offline.shown a")
+	ann.until("the way to a nickname", `() => document.querySelector('.spectator input[name=nickname]')`)
+	ann.enter("Bea")
+	ann.until("what was written is there", `() => document.querySelector('#outbox .failed .body')?.innerText === 'half a thought' && document.querySelector('#message')?.value === 'the other half'`)
+	ann.click("#outbox [name=again]")
+	ann.sees("half a thought")
+	ann.until("all is well", `() => !document.querySelector('.offline.shown')`)
+	if got := stored(t, p, "parlor"); len(got) != 1 {
+		t.Errorf("stored: %v", got)
+	}
+	// Who signs out in this very tab leaves nothing to the next one.
+	ann.click(`form[action="/session/end"] button`)
+	ann.until("signed out", `() => document.querySelector('.lobby input[name=nickname]')`)
+	if kept := ann.eval(`() => JSON.stringify(sessionStorage)`); kept != "{}" {
+		t.Errorf("the tab keeps %s", kept)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/go-rod/rod/lib/input"
 	"github.com/go-rod/rod/lib/proto"
 )
 
@@ -43,8 +44,20 @@ func TestAPhoneHasEverything(t *testing.T) {
 			return !document.querySelector('.hall').checkVisibility() && r.top > 0 && r.bottom <= innerHeight && r.width > 120 }`)
 		text := fmt.Sprintf("from a phone of %d", size[0])
 		ann.fill("#composer textarea", text)
+		ann.press(input.Enter) // its keyboard has no Shift+Enter
+		ann.must(ann.page.InsertText("second line"))
+		ann.until("Enter broke the line", `text => document.querySelector('#message').value === text + '\nsecond line'`, text)
 		ann.click("#composer button.send")
-		ann.sees(text)
+		ann.sees(text + "\nsecond line")
+		// Where all else is read, a way up to what is not is one line.
+		ann.click("#about a.back")
+		ann.until("back in the lobby", `() => location.pathname === '/' && document.querySelector('.card')`)
+		ann.must(ann.page.Navigate("about:blank"))
+		bob.fillRoom("parlor", 32, "new %d")
+		ann.goTo("/rooms/parlor")
+		ann.until("the way up is one line", `() => { const [words, arrow] = document.querySelectorAll('#catch-up.shown span'), r = arrow?.getBoundingClientRect();
+			return r && Math.abs(r.top - words.getBoundingClientRect().top) < r.height / 2 && document.querySelector('#catch-up').offsetHeight >= 44 }`)
+		pictures(ann, "catch-up")
 		ann.click("#about a.back")
 		ann.until("back in the lobby", `() => location.pathname === '/' && document.querySelector('.card')`)
 		ann.goTo("/rooms/new")

@@ -187,6 +187,29 @@ func TestJumpToFirstUnread(t *testing.T) {
 	bob.click("#catch-up")
 	bob.until("the page with the first one", `() => location.search.startsWith('?after=')`)
 	bob.shows("the divider is above", mark, "more 00")
+
+	// Whoever says something goes to the end, and has read what is there: from a
+	// page further back, and from further up on the newest.
+	bob.must(bob.page.Navigate("about:blank"))
+	ann.fillRoom("parlor", 60, "and more %02d")
+	bob.goTo("/rooms/parlor/messages/1")
+	unread := func() {
+		t.Helper()
+		bob.until("some are unread", `() => document.querySelector('#hall-1 .unread').textContent > 0 && document.title.startsWith('(')`)
+	}
+	unread()
+	bob.say("from further back")
+	bob.sees("from further back")
+	bob.shows("the number", number, "")
+	bob.until("the title is plain", `() => document.title === 'Parlor · Parlor'`)
+	_, err = bob.page.Eval(`() => { document.querySelector('#log > article').scrollIntoView() }`)
+	bob.must(err)
+	bob.until("not at the end", `() => !document.querySelector('.scroll.at-end')`)
+	ann.say("parlor", "while he is further up")
+	unread()
+	bob.say("from further up")
+	bob.sees("from further up")
+	bob.shows("the number", number, "")
 }
 
 func TestDraftFollowsToAnotherDevice(t *testing.T) {

@@ -98,11 +98,13 @@ var (
 
 // Connection.
 var (
-	OfflineBanner = text("Connection lost. Go on writing; what you miss comes when it is back.", "连接断开了。可以继续写；恢复后，错过的内容都会出现。")
-	AwayBanner    = text("The database can’t be reached right now. You can read what is here; posting is paused.", "暂时连不上数据库。这里的内容可以看，发言先停一停。")
-	AwayPaused    = text("Posting is paused until the database is back.", "数据库恢复之前，暂时不能发言。")
-	LookAgain     = text("Look again", "再看看")
-	ParkedNotice  = text("This tab rests; it wakes when you look at it.", "这个标签页在休息，你一看它就会醒来。")
+	OfflineBanner   = text("Connection lost. Go on writing; what you miss comes when it is back.", "连接断开了。可以继续写；恢复后，错过的内容都会出现。")
+	AwayBanner      = text("The database can’t be reached right now. You can read what is here; posting is paused.", "暂时连不上数据库。这里的内容可以看，发言先停一停。")
+	AwayPaused      = text("Posting is paused until the database is back.", "数据库恢复之前，暂时不能发言。")
+	LookAgain       = text("Look again", "再看看")
+	SignedOutBanner = text("You are not signed in as %s here any more. What you wrote is kept.", "这里的 %s 已经退出了。你写的内容还在。")
+	GoOn            = text("Go on", "继续")
+	ParkedNotice    = text("This tab rests; it wakes when you look at it.", "这个标签页在休息，你一看它就会醒来。")
 )
 
 // titles of error pages, by status code.

@@ -39,6 +39,7 @@ var (
 	HelpSmile     = text("emoji by name", "按名字输入表情")
 	HelpMention   = text("call somebody by name", "点名叫某人")
 	HelpHere      = text("call everybody who is here", "叫在场的所有人")
+	HelpEnter     = text("send; on a touch screen: new line", "发送；在触摸屏上：换行")
 	HelpNewLine   = text("new line", "换行")
 	HelpLast      = text("in an empty composer: change what you said last", "输入框为空时：修改你的上一条消息")
 	HelpEscapeKey = text("give up editing or replying", "放弃编辑或回复")

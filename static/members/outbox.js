@@ -118,7 +118,7 @@ if (form) {
   for (const cut of extras.querySelectorAll('.up, .bad')) cut.remove() // files that did not arrive
   text.value = draft || text.value // which the server kept; what it did not get yet is newer
   text.oninput = () => save()
-  form.addEventListener('arrived', () => save()) // files are there (static/members/files.js)
+  form.addEventListener('arrived', () => save()) // files are there (static/members/files.js), or the session is gone (views/page.templ)
   form.addEventListener('kept', () => save('')) // the server has the draft (views/unread.go)
   addEventListener('stored', () => wake()) // the database is back, or the network (views/page.templ)
   watch(() => {
