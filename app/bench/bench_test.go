@@ -31,8 +31,8 @@ var tiny = plan{
 	idle: []int{20}, rest: time.Millisecond, http2Streams: 5,
 	mixes:   []mix{{readers: 20, rooms: 2, posts: 40, views: 20, lasts: 200 * time.Millisecond}},
 	stuck:   stuck{readers: 12, stuck: 4, bytes: 1300 << 10},
-	history: history{messages: 20000, rooms: 50, missed: 2000, times: 3},
-	archive: archive{messages: 20000, rooms: 10, times: 2},
+	history: history{messages: 10000, rooms: 50, missed: 2000, times: 3},
+	archive: archive{messages: 5000, rooms: 10, times: 2},
 }
 
 // A run must end well and give every figure. How large they are is the

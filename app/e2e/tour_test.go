@@ -108,6 +108,7 @@ func TestTour(t *testing.T) {
 			if picture.then != nil {
 				picture.then(v)
 			}
+			v.until("what appears is there", `() => document.getAnimations().every(a => a.playState === 'finished' || a.effect.getTiming().iterations === Infinity)`)
 			png, err := v.page.Screenshot(false, &proto.PageCaptureScreenshot{Format: proto.PageCaptureScreenshotFormatPng})
 			v.must(err)
 			if len(png) < 5000 || len(png) > 200_000 {
