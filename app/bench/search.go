@@ -106,6 +106,10 @@ func (b *bench) search(ctx context.Context) ([]row, error) {
 	return slices.Concat(like, simple, posts), err
 }
 
+// mentionEvery is how many messages there are for one that mentions somebody;
+// people take turns.
+const mentionEvery = 20
+
 // searched is a Parlor with an archive.
 type searched struct {
 	subject
@@ -219,8 +223,8 @@ func (a *searched) write(ctx context.Context) error {
 			a.samples = append(a.samples, body)
 		}
 		var mentioned any
-		if i%20 == 0 {
-			id := a.people[random.IntN(len(a.people))]
+		if i%mentionEvery == 0 {
+			id := a.people[i/mentionEvery%len(a.people)]
 			body, mentioned = chat.Mention(id)+" "+body, pq.Array([]int64{id})
 		}
 		said[room]++
@@ -335,7 +339,7 @@ func (a *searched) kinds() []kindOf {
 		}},
 		// The others are asked for what is stored: they find no nicknames.
 		{"nickname of one who is mentioned", func() query {
-			n := random.IntN(len(a.people))
+			n := random.IntN(min(len(a.people), a.messages/mentionEvery))
 			return query{typed: fmt.Sprintf(`"Filler %d"`, n+1), words: []string{chat.Mention(a.people[n])}, some: true}
 		}},
 		{"nickname and a word", func() query {
