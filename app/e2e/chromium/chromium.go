@@ -19,6 +19,10 @@ type Browser struct {
 	launcher *launcher.Launcher
 }
 
+// mostStarts is how often it is tried to start one: now and then Chromium
+// crashes before it listens.
+const mostStarts = 3
+
 // Start starts one, with these environment variables beside our own. It ends
 // with Close or with the context, which may leave its profile behind in the
 // folder for temporary files.
@@ -27,6 +31,15 @@ func Start(ctx context.Context, env ...string) (*Browser, error) {
 	if err != nil {
 		return nil, err
 	}
+	for try := 1; ; try++ {
+		b, err := start(ctx, path, env)
+		if err == nil || try == mostStarts || ctx.Err() != nil {
+			return b, err
+		}
+	}
+}
+
+func start(ctx context.Context, path string, env []string) (*Browser, error) {
 	profile, err := os.MkdirTemp("", "parlor-chromium-")
 	if err != nil {
 		return nil, err
