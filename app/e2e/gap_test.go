@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/go-rod/rod/lib/proto"
 )
 
 // newer says how many new messages the pill counts.
@@ -142,5 +144,38 @@ func TestAShortGapIsFilledInPlace(t *testing.T) {
 	ann.until("the banner is gone", offlineGone)
 	if got := ann.number(`() => document.querySelectorAll('.missed').length`); got != 0 {
 		t.Error("a divider stands where nothing was left out")
+	}
+}
+
+// After a gap changes may come that the page has already. What our modules wrote
+// into messages (a time's title, the heading of a day, the divider) stays, and
+// not only where the reader's time is another than what the server writes.
+func TestWhatComesAgainChangesNothing(t *testing.T) {
+	t.Parallel()
+	p := start(t)
+	bob, ann := newClient(t, p, "Bob"), guest(t, p, "Ann")
+	ann.must(proto.EmulationSetTimezoneOverride{TimezoneID: "UTC"}.Call(ann.page))
+	ann.goTo("/rooms/parlor")
+	bob.say("parlor", "the first of the day")
+	ann.sees("the first of the day")
+	ann.reads()
+	ann.hide(true)
+	bob.say("parlor", "new")
+	ann.sees("new")
+	ann.hide(false)
+	ann.shows("the divider is above", mark, "new")
+	is := ann.eval(`async () => {
+		const log = () => document.querySelector('#log').innerHTML, before = log();
+		for (const written of ['[data-day]', '[data-new]', 'time[title]'])
+			if (!document.querySelector('#log ' + written)) return 'no ' + written;
+		const page = new DOMParser().parseFromString(await (await fetch(location)).text(), 'text/html');
+		for (const {outerHTML: elements} of page.querySelectorAll('#log > article'))
+			document.dispatchEvent(new CustomEvent('datastar-fetch', {detail: {type: 'datastar-patch-elements', el: document.body, argsRaw: {elements}}}));
+		if (log() === before) return 'the patches did nothing';
+		await new Promise(requestAnimationFrame);
+		return log() === before ? '' : log();
+	}`)
+	if is != "" {
+		t.Errorf("after the patches: %s", is)
 	}
 }
