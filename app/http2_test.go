@@ -12,7 +12,7 @@ import (
 // done. A stream that is quiet for longer than a write may take lives on.
 func TestQuietStreamOverHTTP2OutlivesTheWriteDeadline(t *testing.T) {
 	t.Parallel()
-	const most = 200 * time.Millisecond
+	const most = time.Second
 	web := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		write := writeWithin(most, w)
 		for _, frame := range []string{"one ", "two ", "three"} {

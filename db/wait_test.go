@@ -52,7 +52,7 @@ func TestStartWaitsForADatabaseThatComes(t *testing.T) {
 
 func TestStartDoesNotWaitForEver(t *testing.T) {
 	database, folder := nowhere(t)
-	err := db.Wait(context.Background(), database, 600*time.Millisecond, func(error) {})
+	err := db.Wait(context.Background(), database, 3*time.Second, func(error) {})
 	if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), folder) {
 		t.Errorf("it should say that the time is over, and what was wrong: %v", err)
 	}
