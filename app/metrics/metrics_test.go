@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -93,7 +94,12 @@ func TestRequestsAreToldApartByRouteAndStatus(t *testing.T) {
 		_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhello")
 		conn.Close()
 	})
-	web := httptest.NewServer(m.Requests(mux))
+	counted, requests := sync.WaitGroup{}, m.Requests(mux) // what was hijacked is read to its end before it is counted
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		counted.Add(1)
+		defer counted.Done()
+		requests.ServeHTTP(w, r)
+	}))
 	defer web.Close()
 	for _, path := range []string{"/rooms/a", "/rooms/a2", "/rooms/b", "/stream", "/elsewhere"} {
 		resp, err := http.Get(web.URL + path)
@@ -106,6 +112,7 @@ func TestRequestsAreToldApartByRouteAndStatus(t *testing.T) {
 			t.Errorf("the hijacked connection said %q", body)
 		}
 	}
+	counted.Wait()
 	got := scrape(t, m)
 	for _, want := range []string{
 		`{code="200",route="GET /rooms/{slug}"} 2`,
