@@ -26,10 +26,6 @@ import (
 
 func TestMain(m *testing.M) { dbtest.Main(m) }
 
-// patience is how long a test waits for something that must happen, on a slow
-// and busy machine, too.
-const patience = 40 * time.Second
-
 // site is a server over a database of its own.
 type site struct {
 	t        testing.TB
@@ -212,7 +208,7 @@ func (v *visitor) stream(path string, headers ...string) *stream {
 func (s *stream) until(texts ...string) string {
 	s.t.Helper()
 	var seen strings.Builder
-	for deadline := time.After(patience); ; {
+	for deadline := time.After(10 * time.Second); ; {
 		select {
 		case event, ok := <-s.events:
 			if !ok {
@@ -240,7 +236,7 @@ func (s *stream) untilAll(texts ...string) {
 // ends waits for the end of the stream.
 func (s *stream) ends() {
 	s.t.Helper()
-	for deadline := time.After(patience); ; {
+	for deadline := time.After(10 * time.Second); ; {
 		select {
 		case _, ok := <-s.events:
 			if !ok {

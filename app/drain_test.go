@@ -68,7 +68,7 @@ func TestDrainingGoesInWaves(t *testing.T) {
 			left <- last
 		}()
 	}
-	late := time.After(patience)
+	late := time.After(20 * time.Second)
 	waits := make(map[string]bool)
 	retry := regexp.MustCompile(`retry: (\d+)\n`)
 	for i := range wave {
@@ -109,7 +109,7 @@ func TestAFewStreamsAreNotWaitedFor(t *testing.T) {
 	st.until("cursor")
 	ann.say("parlor", "just before")
 	st.until("just before")
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	s.server.Drain(ctx)
 	if ctx.Err() != nil {
@@ -129,11 +129,36 @@ func TestSingleNodeDrainsAtOnce(t *testing.T) {
 		st.until("cursor")
 		open = append(open, st)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	s.server.Drain(ctx)
 	if ctx.Err() != nil {
 		t.Fatal("it waited for waves")
+	}
+	for _, st := range open {
+		st.ends()
+	}
+}
+
+// Beside another node, too, all are gone when the time for it is over.
+func TestTheLastWaveEndsInTime(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, func(c *app.Config) { c.DrainGrace, c.DrainFor = 0, 300*time.Millisecond })
+	elsewhere := newNode(t, s.database).visitor().stream("/rooms/parlor/stream?after=0")
+	s.guest("Ann").say("parlor", "are you there?")
+	elsewhere.until("are you there?") // so this node knows of the other
+	looker := s.visitor()
+	var open []*stream
+	for range 60 { // three waves
+		st := looker.stream("/rooms/parlor/stream?after=0", "Accept-Encoding", "identity")
+		st.until("are you there?")
+		open = append(open, st)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	s.server.Drain(ctx)
+	if ctx.Err() != nil {
+		t.Fatal("it took longer than it may")
 	}
 	for _, st := range open {
 		st.ends()

@@ -21,7 +21,7 @@ func TestWhoIsCalledIsToldThoughTheCallerIsGone(t *testing.T) {
 	defer s.members.follow(sub, db.DraftPlace{PersonID: bob.ID})()
 	until := func(text string) {
 		t.Helper()
-		for late := time.After(40 * time.Second); ; {
+		for late := time.After(10 * time.Second); ; {
 			select {
 			case <-sub.Ready():
 				frames, err := sub.Take(nil)

@@ -61,11 +61,11 @@ func (v *visitor) at(node *site) *visitor {
 }
 
 // hereUntil waits for exactly these people in the room.
-func (s *site) hereUntil(names ...string) {
+func (s *site) hereUntil(within time.Duration, names ...string) {
 	s.t.Helper()
 	began := time.Now()
 	var here []string
-	for time.Since(began) < patience {
+	for time.Since(began) < within {
 		here = nil
 		body := s.visitor().get("/rooms/parlor").body
 		if _, list, ok := strings.Cut(body, `id="people"`); ok {
@@ -110,7 +110,7 @@ func threeNodes(t *testing.T, a, b, c *site) {
 	ann, bob, carol := a.guest("Ann"), b.guest("Bob"), c.guest("Carol")
 	atA, atB, atC := ann.stream("/rooms/parlor/stream?after=0"), bob.stream("/rooms/parlor/stream?after=0"), carol.stream("/rooms/parlor/stream?after=0")
 	for _, node := range []*site{a, b, c} {
-		node.hereUntil("Ann", "Bob", "Carol")
+		node.hereUntil(5*time.Second, "Ann", "Bob", "Carol")
 	}
 
 	// Said at any node, shown at all, once and in order.
@@ -144,7 +144,7 @@ func threeNodes(t *testing.T, a, b, c *site) {
 	// late words of it, do not bring it back.
 	contains(t, ann.at(c).post("/session", "nickname", "Zoë"), http.StatusSeeOther)
 	for _, node := range []*site{a, b, c} {
-		node.hereUntil("Bob", "Carol", "Zoë")
+		node.hereUntil(5*time.Second, "Bob", "Carol", "Zoë")
 	}
 
 	// Who signs out at one node has no stream at another.
@@ -156,7 +156,7 @@ func threeNodes(t *testing.T, a, b, c *site) {
 	c.kill()
 	killed := time.Now()
 	b.server.Close()
-	a.hereUntil("Zoë")
+	a.hereUntil(15*time.Second, "Zoë")
 	t.Logf("the people of a dead node are gone after %s", time.Since(killed))
 	ann.say("parlor", "one node alone")
 	atA.until("one node alone")

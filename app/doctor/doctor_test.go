@@ -136,7 +136,7 @@ func examine(t *testing.T, address string, o Options) string {
 	if o.URL, err = url.Parse(address); err != nil {
 		t.Fatal(err)
 	}
-	o.beat = 10 * beatEvery
+	o.beat = 5 * beatEvery
 	if o.atOnce == 0 {
 		o.atOnce = atOnce
 	}
@@ -310,7 +310,7 @@ func TestALongLookFindsWhatEndsStreams(t *testing.T) {
 	}
 	whole := httptest.NewServer(parlor())
 	defer func() { whole.CloseClientConnections(); whole.Close() }()
-	if got := examine(t, whole.URL, Options{Idle: 12 * beatEvery}); !strings.Contains(got, "ok: A stream stayed open for 1.2s") {
+	if got := examine(t, whole.URL, Options{Idle: 8 * beatEvery}); !strings.Contains(got, "ok: A stream stayed open for 800ms") {
 		t.Error(got)
 	}
 }

@@ -39,7 +39,7 @@ func TestATerminatedServerDrains(t *testing.T) {
 		t.Errorf("the program ended with %v\n%s", err, p.log)
 	}
 	p.cmd = nil
-	if took := time.Since(began); took > 25*time.Second {
+	if took := time.Since(began); took > 10*time.Second {
 		t.Errorf("ending took %s", took)
 	}
 	select {

@@ -145,7 +145,7 @@ func TestReaderThatStopsHoldsUpNobody(t *testing.T) {
 		if !errors.Is(err, live.ErrSlow) {
 			t.Errorf("the stuck one ended with %v", err)
 		}
-	case <-time.After(30 * time.Second):
+	case <-time.After(10 * time.Second):
 		t.Fatal("the stuck one is still there")
 	}
 	if _, err := io.Copy(io.Discard, stuck); err == nil {
@@ -163,7 +163,7 @@ func TestReaderThatStopsHoldsUpNobody(t *testing.T) {
 	rev := r.say("after it had caught up")
 	h.Wake(7, rev)
 	readUntil(t, slow, p, rev)
-	for deadline := time.Now().Add(30 * time.Second); runtime.NumGoroutine() > before && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(5 * time.Second); runtime.NumGoroutine() > before && time.Now().Before(deadline); {
 		time.Sleep(10 * time.Millisecond)
 	}
 	if now := runtime.NumGoroutine(); now > before {
@@ -198,7 +198,7 @@ func TestPeerThatGoesIsNoticed(t *testing.T) {
 		}
 		select {
 		case <-e:
-		case <-time.After(30 * time.Second):
+		case <-time.After(5 * time.Second):
 			t.Fatalf("connection %d is still there", i)
 		}
 	}
@@ -232,7 +232,7 @@ func TestReadersThatAreSlowNowAndThen(t *testing.T) {
 				if rng.IntN(10) == 0 {
 					time.Sleep(time.Duration(rng.IntN(30)) * time.Millisecond)
 				}
-				_ = client.SetReadDeadline(time.Now().Add(30 * time.Second))
+				_ = client.SetReadDeadline(time.Now().Add(5 * time.Second))
 				return client.Read(b)
 			}), p, bursts*burst)
 			done <- p
