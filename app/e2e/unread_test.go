@@ -169,12 +169,21 @@ func TestJumpToFirstUnread(t *testing.T) {
 	bob.goTo("/rooms/parlor")
 	bob.shows("the divider is above", mark, "message 00")
 	bob.until("a way up", `() => document.querySelector('#catch-up.shown')?.innerText.includes('30 new')`)
+	// It stays while messages come in: somebody may be about to click it.
+	_, err := bob.page.Eval(`() => {
+		window.gone = 0;
+		const up = document.querySelector('#catch-up');
+		new MutationObserver(() => up.matches('.shown') || window.gone++).observe(up, {attributeFilter: ['class']}) }`)
+	bob.must(err)
+	ann.say("parlor", "while it is there")
+	bob.sees("while it is there")
+	bob.shows("how often the way up was gone", `() => String(window.gone)`, "0")
 	bob.click("#catch-up")
 	bob.until("there it is", `() => { const r = document.querySelector('#log .said[data-new]').getBoundingClientRect(); return r.top > 0 && r.bottom < innerHeight }`)
 	bob.until("no way up any more", `() => !document.querySelector('#catch-up.shown')`)
 
 	// On a page further back.
-	_, err := bob.page.Eval(`() => { document.querySelector('#scroll').scrollTop = 0 }`)
+	_, err = bob.page.Eval(`() => { document.querySelector('#scroll').scrollTop = 0 }`)
 	bob.must(err)
 	bob.reads()
 	bob.shows("the number", number, "")

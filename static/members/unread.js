@@ -5,9 +5,11 @@
 const since = $('#catch-up')
 let passed // the mark whose divider was in sight
 
-const sight = new IntersectionObserver(([entry]) => {
-  if (entry.isIntersecting) passed = since.dataset.mark
-  since.classList.toggle('shown', !entry.isIntersecting)
+const sight = new IntersectionObserver((entries) => {
+  for (const {isIntersecting} of entries) {
+    if (isIntersecting) passed = since.dataset.mark
+    since.classList.toggle('shown', !isIntersecting)
+  }
 })
 
 // The divider is drawn by CSS where data-new is: an element between messages
@@ -23,8 +25,10 @@ function show() {
   for (const old of log.querySelectorAll('[data-new]')) delete old.dataset.new
   if (first) first.querySelector('.said').dataset.new = since.firstElementChild.textContent
   sight.disconnect()
-  since.classList.toggle('shown', first === null)
+  // Whether it is in sight is known a frame later. Until then the way to it
+  // stays as it was: somebody may be about to click it.
   if (first && passed !== mark) sight.observe(first)
+  else since.classList.toggle('shown', first === null)
 }
 if (since) {
   new MutationObserver(show).observe(since.parentNode, {subtree: true, childList: true, attributeFilter: ['data-mark']})
