@@ -328,11 +328,13 @@ func exceptionText(d *proto.RuntimeExceptionDetails) string {
 	return d.Exception.Description
 }
 
-// heard counts in each page what its stream delivered: patches at all, and
-// cursors, with which a stream ends each batch.
-const heard = `window.heard = {patches: 0, cursors: 0};
+// heard counts in each page how often its stream was opened and what it
+// delivered: patches at all, and cursors, with which it ends each batch.
+const heard = `window.heard = {streams: 0, patches: 0, cursors: 0};
 document.addEventListener('datastar-fetch', ({detail}) => {
-	if (!detail.el?.dataset?.stream || !detail.type.startsWith('datastar-patch')) return;
+	if (!detail.el?.dataset?.stream) return;
+	if (detail.type === 'started') window.heard.streams++;
+	if (!detail.type.startsWith('datastar-patch')) return;
 	window.heard.patches++;
 	if (detail.argsRaw?.signals?.includes('"cursor"')) window.heard.cursors++;
 }, true)`
@@ -519,19 +521,25 @@ func newClient(t testing.TB, p *program, nickname string) *client {
 	return c
 }
 
+// post posts a form, again while the server is too busy to store it in time.
 func (c *client) post(path string, form url.Values) *http.Response {
 	c.t.Helper()
-	req, err := http.NewRequest(http.MethodPost, c.p.url(path), strings.NewReader(form.Encode()))
-	if err != nil {
-		c.t.Fatal(err)
+	for deadline := time.Now().Add(patience); ; time.Sleep(100 * time.Millisecond) {
+		req, err := http.NewRequest(http.MethodPost, c.p.url(path), strings.NewReader(form.Encode()))
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		req.Header.Set("Accept", "application/json")
+		resp, err := c.http.Do(req)
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		if resp.StatusCode != http.StatusServiceUnavailable || time.Now().After(deadline) {
+			return resp
+		}
+		resp.Body.Close()
 	}
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	req.Header.Set("Accept", "application/json")
-	resp, err := c.http.Do(req)
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	return resp
 }
 
 // say posts a message and returns its seq.

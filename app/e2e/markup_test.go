@@ -165,7 +165,8 @@ func TestEmojiAreCompletedByKeyboard(t *testing.T) {
 	bob.sees("👍")
 
 	// The same in the form in which a message is edited.
-	ann.click(`#log > article:nth-last-child(1) .tools a[href$="/edit"]`)
+	ann.point("#log > article:last-child")
+	ann.click(`#log > article:last-child .tools a[href$="/edit"]`)
 	ann.until("the form is there", `() => document.activeElement.matches('#editing textarea')`)
 	ann.must(ann.page.InsertText(":tada"))
 	ann.listed(1)

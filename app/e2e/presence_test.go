@@ -1,7 +1,9 @@
 package e2e
 
 import (
+	"strings"
 	"testing"
+	"time"
 )
 
 // names are those who are here, as the page lists them.
@@ -44,23 +46,43 @@ func TestTypingShowsToOthersOnlyAndEnds(t *testing.T) {
 	ann, bob := guest(t, p, "Ann"), guest(t, p, "Bob")
 	typing := `() => { const line = document.getElementById('typing'); return line.checkVisibility({visibilityProperty: true}) ?
 		[...line.querySelectorAll('[data-person] b')].filter(b => b.checkVisibility({visibilityProperty: true})).map(b => b.innerText).join(', ') : '' }`
-	shows := func(v *person, what, want string) {
-		t.Helper()
-		v.until(what, `want => (`+typing+`)() === want`, want)
+	written := `() => document.querySelector('#composer textarea').value`
+	// Who pauses types no more: everybody goes on until it is seen.
+	var typists []*person
+	types := func(v *person) {
+		v.must(v.find("#composer textarea").Focus())
+		typists = append(typists, v)
 	}
-	ann.fill("#composer textarea", "I am writ")
-	shows(bob, "Bob sees Ann typing", "Ann")
-	ann.until("the page of the one who types has the line", `() => document.querySelector('#typing [data-person]')`)
-	shows(ann, "but hides it", "")
-	bob.fill("#composer textarea", "me too")
-	shows(ann, "Ann sees Bob", "Bob")
-	shows(bob, "Bob sees Ann only", "Ann")
-	ann.must(ann.page.InsertText("ing"))
+	shows := func(v *person, what, js string, args ...any) {
+		t.Helper()
+		for deadline := time.Now().Add(patience); ; time.Sleep(100 * time.Millisecond) {
+			for _, typist := range typists {
+				typist.must(typist.page.InsertText("la "))
+			}
+			if res, err := v.page.Eval(js, args...); err == nil && res.Value.Bool() {
+				return
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("never: %s\n%s", what, v.log())
+			}
+		}
+	}
+	is := `want => (` + typing + `)() === want`
+	types(ann)
+	shows(bob, "Bob sees Ann typing", is, "Ann")
+	shows(ann, "the page of the one who types has the line", `() => !!document.querySelector('#typing [data-person]')`)
+	shows(ann, "but hides it", `() => document.querySelector('#typing [data-person]') && (`+typing+`)() === ''`)
+	types(bob)
+	shows(ann, "Ann sees Bob", is, "Bob")
+	shows(bob, "Bob sees Ann only", `() => document.querySelectorAll('#typing [data-person]').length === 2 && (`+typing+`)() === 'Ann'`)
+	typists = typists[1:]
+	said := ann.eval(written)
 	ann.click("#composer button.send")
-	shows(bob, "gone when it is sent", "")
-	bob.sees("I am writing")
-	shows(ann, "gone after a while", "")
-	if got := bob.eval(`() => document.querySelector('#composer textarea').value`); got != "me too" {
+	shows(bob, "gone when it is sent", is, "")
+	typists = nil
+	bob.sees(strings.TrimSpace(said))
+	shows(ann, "gone after a while", is, "")
+	if got := bob.eval(written); !strings.HasPrefix(got, "la la") {
 		t.Errorf("the draft is %q", got)
 	}
 }

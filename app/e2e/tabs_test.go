@@ -57,6 +57,22 @@ func TestSevenTabsOfOneBrowserAllWork(t *testing.T) {
 		on(i).sees("from the seventh")
 		on(i).until("it is awake", offlineGone)
 	}
+	// A resting tab hears nothing. To a tab that is awake that would mean that
+	// the network fell silent; looked for every 5 s.
+	for _, i := range []int{0, 1, 2, 6} {
+		_, err := on(i).page.Eval(`() => {
+			const now = Date.now;
+			Date.now = () => now() + 60000;
+			window.heard.streams = window.looked = 0;
+			setInterval(() => window.looked++, 5000) }`)
+		ann.must(err)
+	}
+	on(6).until("who is awake looks for the network", `() => window.heard.streams > 0`)
+	for i := range 3 {
+		on(i).until("it had the time to look for the network", `() => window.looked > 1`)
+		on(i).shows("how often it opened its stream", `() => String(window.heard.streams)`, "0")
+	}
+
 	newClient(t, p, "Bob").fillRoom("parlor", 20, "bob %d")
 	for i := range 3 {
 		if got := on(i).texts(); len(got) != 0 {
