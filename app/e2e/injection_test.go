@@ -63,7 +63,7 @@ func TestNothingThatIsWrittenRuns(t *testing.T) {
 		_, err := ann.page.Eval(`attack => { const t = document.querySelector('#composer textarea'); t.value = attack; t.form.requestSubmit() }`, attack)
 		ann.must(err)
 		ann.until("said", outboxEmpty)
-		ann.must(ann.find("#log > article:last-child").Hover())
+		ann.point("#log > article:last-child")
 		ann.click(`#log > article:last-child .tools a[href$="/edit"]`)
 		ann.until("the form", `() => document.querySelector('#editing textarea')`)
 		ann.frames()

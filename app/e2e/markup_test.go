@@ -165,6 +165,7 @@ func TestEmojiAreCompletedByKeyboard(t *testing.T) {
 	bob.sees("👍")
 
 	// The same in the form in which a message is edited.
+	ann.sees("👍")
 	ann.point("#log > article:last-child")
 	ann.click(`#log > article:last-child .tools a[href$="/edit"]`)
 	ann.until("the form is there", `() => document.activeElement.matches('#editing textarea')`)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/go-rod/rod/lib/input"
 	"github.com/go-rod/rod/lib/proto"
@@ -49,18 +50,27 @@ func (v *person) follow(selector string) {
 	v.arrived("by " + selector)
 }
 
-// point moves the mouse to something. rod's own ways wait for frames, which
-// are a script's.
+// point moves the mouse to something until the page knows: what is shown to
+// whoever points there can be clicked then. rod's own ways wait for frames,
+// which are a script's.
 func (v *person) point(selector string) {
 	v.t.Helper()
 	v.until("there is "+selector, `s => document.querySelector(s)`, selector)
-	var at struct{ X, Y float64 }
-	v.must(json.Unmarshal([]byte(v.eval(`s => {
-		const el = document.querySelector(s);
-		el.scrollIntoView({block: 'nearest'});
-		const r = el.getClientRects()[0];
-		return JSON.stringify({X: r.x + r.width / 2, Y: r.y + r.height / 2}) }`, selector)), &at))
-	v.must(v.page.Mouse.MoveTo(proto.NewPoint(at.X, at.Y)))
+	for deadline := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
+		var at struct{ X, Y float64 }
+		v.must(json.Unmarshal([]byte(v.eval(`s => {
+			const el = document.querySelector(s);
+			el.scrollIntoView({block: 'nearest'});
+			const r = el.getClientRects()[0];
+			return JSON.stringify({X: r.x + r.width / 2, Y: r.y + r.height / 2}) }`, selector)), &at))
+		v.must(v.page.Mouse.MoveTo(proto.NewPoint(at.X, at.Y)))
+		if v.eval(`s => String(document.querySelector(s).matches(':hover'))`, selector) == "true" {
+			return
+		}
+		if time.Now().After(deadline) {
+			v.t.Fatalf("never pointed at %s", selector)
+		}
+	}
 }
 
 // write types into a field, in place of what it holds when all is set.

@@ -63,7 +63,7 @@ func TestTwoPeopleSeeAPreviewComeAndGo(t *testing.T) {
 	}
 	bob.reload()
 	bob.until("it is there after a reload", `() => document.querySelector('#m-1 .preview')`)
-	bob.must(bob.find("#m-1").Hover())
+	bob.point("#m-1")
 	bob.click("#m-1 .tools .more")
 	bob.until("Bob can't remove it", `() => document.querySelector('.menu:popover-open') && !document.querySelector('.menu [action*="/previews/"]')`)
 	ann.fill("#composer textarea", "being written")

@@ -26,7 +26,7 @@ func TestTwoPeopleSayAndSee(t *testing.T) {
 	}
 	bob.until("the outbox is empty", `() => !document.querySelector('#outbox > *')`)
 	bob.find("#m-2") // hover shows tools
-	bob.must(bob.find("#m-2").Hover())
+	bob.point("#m-2")
 	bob.click(`#m-2 .tools a[href$="/edit"]`)
 	bob.until("edit form", `() => document.querySelector('#editing textarea')?.value === 'quick 0'`)
 	bob.press(input.End)

@@ -85,7 +85,7 @@ func TestTour(t *testing.T) {
 		{name: "tour-search", who: mara, path: "/search?q=" + url.QueryEscape("海报")},
 		{name: "tour-inbox", who: mara, path: "/inbox", scheme: "dark"},
 		{name: "tour-picker", who: mara, path: opening, then: func(v *person) {
-			v.must(v.find("#log > article:last-child").Hover())
+			v.point("#log > article:last-child")
 			v.click("#log > article:last-child .tools [href$='/react']")
 			v.find("dialog[open]")
 		}},
