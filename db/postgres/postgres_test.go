@@ -35,7 +35,8 @@ func TestMain(m *testing.M) {
 	<-c.Done()
 }
 
-// owner starts a second program that owns the cluster in dir.
+// owner starts a second program that owns the cluster in dir. At the test's end
+// nothing of it writes to the folder any more.
 func owner(t *testing.T, dir string) (program *exec.Cmd, postmaster int) {
 	t.Helper()
 	program = exec.Command(os.Args[0])
@@ -48,7 +49,13 @@ func owner(t *testing.T, dir string) (program *exec.Cmd, postmaster int) {
 	if err := program.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { program.Process.Kill(); program.Wait() })
+	t.Cleanup(func() {
+		program.Process.Kill()
+		program.Wait()
+		for deadline := time.Now().Add(patience); len(serversIn(filepath.Join(dir, "postgres"))) > 0 && time.Now().Before(deadline); {
+			time.Sleep(20 * time.Millisecond)
+		}
+	})
 	line, _ := bufio.NewReader(out).ReadString('\n')
 	if _, err := fmt.Sscanf(line, "pid %d", &postmaster); err != nil {
 		t.Fatalf("the program says %q", line)
