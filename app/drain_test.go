@@ -109,35 +109,41 @@ func TestAFewStreamsAreNotWaitedFor(t *testing.T) {
 	st.until("cursor")
 	ann.say("parlor", "just before")
 	st.until("just before")
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	drainsWithin(t, s, 10*time.Second, st)
+}
+
+// threeWaves are the streams of so many lookers that they are sent away in
+// three waves. Each has heard what.
+func threeWaves(s *site, what string) []*stream {
+	looker := s.visitor()
+	var open []*stream
+	for range 60 {
+		st := looker.stream("/rooms/parlor/stream?after=0", "Accept-Encoding", "identity")
+		st.until(what)
+		open = append(open, st)
+	}
+	return open
+}
+
+// drainsWithin drains the site and waits until the streams end.
+func drainsWithin(t *testing.T, s *site, most time.Duration, open ...*stream) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), most)
 	defer cancel()
 	s.server.Drain(ctx)
 	if ctx.Err() != nil {
-		t.Error("draining a single stream took its time")
+		t.Fatalf("draining took longer than %s", most)
 	}
-	st.ends()
+	for _, st := range open {
+		st.ends()
+	}
 }
 
 // Where there is no other node, nobody waits for a wave.
 func TestSingleNodeDrainsAtOnce(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, func(c *app.Config) { c.DrainFor = time.Hour })
-	looker := s.visitor()
-	var open []*stream
-	for range 60 { // three waves
-		st := looker.stream("/rooms/parlor/stream?after=0", "Accept-Encoding", "identity")
-		st.until("cursor")
-		open = append(open, st)
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-	defer cancel()
-	s.server.Drain(ctx)
-	if ctx.Err() != nil {
-		t.Fatal("it waited for waves")
-	}
-	for _, st := range open {
-		st.ends()
-	}
+	drainsWithin(t, s, 20*time.Second, threeWaves(s, "cursor")...)
 }
 
 // Beside another node, too, all are gone when the time for it is over.
@@ -147,20 +153,5 @@ func TestTheLastWaveEndsInTime(t *testing.T) {
 	elsewhere := newNode(t, s.database).visitor().stream("/rooms/parlor/stream?after=0")
 	s.guest("Ann").say("parlor", "are you there?")
 	elsewhere.until("are you there?") // so this node knows of the other
-	looker := s.visitor()
-	var open []*stream
-	for range 60 { // three waves
-		st := looker.stream("/rooms/parlor/stream?after=0", "Accept-Encoding", "identity")
-		st.until("are you there?")
-		open = append(open, st)
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	s.server.Drain(ctx)
-	if ctx.Err() != nil {
-		t.Fatal("it took longer than it may")
-	}
-	for _, st := range open {
-		st.ends()
-	}
+	drainsWithin(t, s, 10*time.Second, threeWaves(s, "are you there?")...)
 }

@@ -521,25 +521,19 @@ func newClient(t testing.TB, p *program, nickname string) *client {
 	return c
 }
 
-// post posts a form, again while the server is too busy to store it in time.
 func (c *client) post(path string, form url.Values) *http.Response {
 	c.t.Helper()
-	for deadline := time.Now().Add(patience); ; time.Sleep(100 * time.Millisecond) {
-		req, err := http.NewRequest(http.MethodPost, c.p.url(path), strings.NewReader(form.Encode()))
-		if err != nil {
-			c.t.Fatal(err)
-		}
-		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		req.Header.Set("Accept", "application/json")
-		resp, err := c.http.Do(req)
-		if err != nil {
-			c.t.Fatal(err)
-		}
-		if resp.StatusCode != http.StatusServiceUnavailable || time.Now().After(deadline) {
-			return resp
-		}
-		resp.Body.Close()
+	req, err := http.NewRequest(http.MethodPost, c.p.url(path), strings.NewReader(form.Encode()))
+	if err != nil {
+		c.t.Fatal(err)
 	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.Header.Set("Accept", "application/json")
+	resp, err := c.http.Do(req)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return resp
 }
 
 // say posts a message and returns its seq.

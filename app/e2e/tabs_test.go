@@ -71,6 +71,9 @@ func TestSevenTabsOfOneBrowserAllWork(t *testing.T) {
 	for i := range 3 {
 		on(i).until("it had the time to look for the network", `() => window.looked > 1`)
 		on(i).shows("how often it opened its stream", `() => String(window.heard.streams)`, "0")
+		_, err := on(i).page.Eval(`() => window.dispatchEvent(new Event('online'))`)
+		ann.must(err)
+		on(i).shows("how often when the network came back", `() => String(window.heard.streams)`, "0")
 	}
 
 	newClient(t, p, "Bob").fillRoom("parlor", 20, "bob %d")

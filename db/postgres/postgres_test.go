@@ -52,8 +52,15 @@ func owner(t *testing.T, dir string) (program *exec.Cmd, postmaster int) {
 	t.Cleanup(func() {
 		program.Process.Kill()
 		program.Wait()
-		for deadline := time.Now().Add(patience); len(serversIn(filepath.Join(dir, "postgres"))) > 0 && time.Now().Before(deadline); {
-			time.Sleep(20 * time.Millisecond)
+		for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+			left := serversIn(filepath.Join(dir, "postgres"))
+			if len(left) == 0 {
+				return
+			}
+			if time.Now().After(deadline) {
+				t.Errorf("the server of a killed program still runs: %v", left)
+				return
+			}
 		}
 	})
 	line, _ := bufio.NewReader(out).ReadString('\n')
